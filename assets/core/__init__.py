@@ -1,0 +1,1 @@
+"""Landed rows become typed, valid, keyed tables and rejects."""

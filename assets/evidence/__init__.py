@@ -1,0 +1,1 @@
+"""How incentive and outcome move together, with uncertainty."""

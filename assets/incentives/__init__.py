@@ -1,0 +1,1 @@
+"""How strong the incentive was when a deal closed."""

@@ -1,0 +1,1 @@
+"""What customers said, how long it took to be heard."""

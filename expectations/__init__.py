@@ -1,0 +1,1 @@
+"""WHAT must be true: columns, contracts, suites, checks. The ground floor."""

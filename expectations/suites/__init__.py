@@ -1,0 +1,1 @@
+"""Great Expectations suites as code: each expectation with its reason and severity."""

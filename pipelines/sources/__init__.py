@@ -1,0 +1,1 @@
+"""Where rows come from: the configuration, the readers, the demo company."""

@@ -1,0 +1,1 @@
+"""Immutable files, commits, snapshots: the only place that writes tables."""
