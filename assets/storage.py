@@ -71,7 +71,9 @@ class Warehouse(Protocol):
     ) -> Staged:
         """Write a frame, already sorted, to a temporary file with the contract's schema and field metadata."""
 
-    def commit(self, version: Version, staged: tuple[Staged, ...], sides: Mapping[str, pl.DataFrame]) -> Version:
+    def commit(
+        self, version: Version, staged: tuple[Staged, ...], sides: Mapping[str, pl.DataFrame]
+    ) -> Version:
         """Put staged parts, side files (rejects, deduplicated) and the manifest into the store, each if absent."""
 
     def scan(self, contract: Table, version: Version, months: tuple[str, ...] | None = None) -> pl.LazyFrame:

@@ -7,7 +7,7 @@ DuckDB comment, dictionary entry) is derived from these declarations. No facts a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -96,7 +96,8 @@ class Layer(StrEnum):
 class Column:
     """One column: what it means, what it may hold.
 
-    `values` closes a category; `minimum` and `maximum` bound numbers (inclusive). `unit` is words: "USD per USD",
+    `values` lists the words of a category: a closed one rejects any other, an open one (`closed=False`) keeps it and
+    warns. `minimum` and `maximum` bound numbers (inclusive). `unit` is words: "USD per USD",
     "days", "share of 1". Raises ValueError when declared inconsistently.
     """
 
@@ -107,6 +108,7 @@ class Column:
     sensitivity: Sensitivity = Sensitivity.PUBLIC
     presence: Presence = Presence.OPTIONAL
     values: tuple[str, ...] = ()
+    closed: bool = True
     minimum: float | None = None
     maximum: float | None = None
 
@@ -114,7 +116,9 @@ class Column:
         if not _NAME.match(self.name):
             raise ValueError(f"column name {self.name!r} must be lower snake case")
         if not self.description or not self.description.endswith("."):
-            raise ValueError(f"column {self.name}: the description must be a sentence that ends with a full stop")
+            raise ValueError(
+                f"column {self.name}: the description must be a sentence that ends with a full stop"
+            )
         if self.values and self.kind is not Kind.CATEGORY:
             raise ValueError(f"column {self.name}: only a category lists its values")
 
@@ -156,6 +160,19 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRule:
+    """A sentence about rows taken together (one plan's tiers, one deal's splits); `assets.core` implements it by name.
+
+    The rows of a broken group are rejected together: which of them is wrong can't be known.
+    """
+
+    name: str
+    reason: str
+    by: tuple[str, ...]
+    severity: Severity = Severity.REJECT
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A foreign key. A broken one is kept, flagged and counted, never a row filter."""
 
@@ -175,6 +192,7 @@ class Table:
 
     `key` is the logical key; versioned tables (those with `recorded_at`) are unique on key + recorded_at.
     `event_time` is the column that places a row in time: rows after as_of wait, partitioned tables are cut by its month.
+    `known_from` is the column that stands in for a missing `recorded_at`; without one such a row was always known.
     `switches_off` says what the absence of an optional source costs. `query` and `do_not` end up in the dictionary.
     Raises ValueError when declared inconsistently.
     """
@@ -186,9 +204,11 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
+    group_rules: tuple[GroupRule, ...] = ()
     references: tuple[Reference, ...] = ()
     audience: Audience = Audience.INTERNAL
     event_time: str = ""
+    known_from: str = ""
     partitioned: bool = False
     required: bool = False
     switches_off: str = ""
@@ -203,12 +223,14 @@ class Table:
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: a column is declared twice")
         unknown = [n for n in (*self.key, *(r.column for r in self.references)) if n not in names]
-        if self.event_time and self.event_time not in names:
-            unknown.append(self.event_time)
+        unknown += [n for n in (self.event_time, self.known_from) if n and n not in names]
+        unknown += [n for g in self.group_rules for n in g.by if n not in names]
         for rule in self.rules:
             unknown += [n for n in rule.holds.meta.root_names() if n not in names]
         if unknown:
-            raise ValueError(f"{self.name}: key, reference, event time or rule names unknown columns {unknown}")
+            raise ValueError(
+                f"{self.name}: key, reference, event time or rule names unknown columns {unknown}"
+            )
         if self.layer is Layer.MARTS and not (self.query and self.do_not):
             raise ValueError(f"{self.name}: a mart's page needs one runnable query and one 'do not' line")
 
@@ -256,14 +278,14 @@ class Table:
         return tuple(r for r in self.rules if r.severity in severities)
 
 
-def pick(vocabulary: dict[str, Column], names: Iterable[str], **changes: object) -> tuple[Column, ...]:
-    """Columns out of a vocabulary by name; a trailing `!` marks MAPPED, `!!` REQUIRED, `*` DERIVED.
+def pick(vocabulary: Mapping[str, Column], words: str, **changes: object) -> tuple[Column, ...]:
+    """Columns out of a vocabulary by name, separated by blanks; a trailing `!` marks MAPPED, `!!` REQUIRED, `*` DERIVED.
 
     Raises KeyError naming the word the vocabulary lacks.
     """
     marks = {"!!": Presence.REQUIRED, "!": Presence.MAPPED, "*": Presence.DERIVED}
     found = []
-    for word in names:
+    for word in words.split():
         name = word.rstrip("!*")
         presence = marks.get(word[len(name) :], Presence.OPTIONAL)
         if name not in vocabulary:

@@ -1,1 +1,27 @@
-"""One module per subject; each lists its tables in `TABLES`."""
+"""One module per subject; each lists its tables in `TABLES`. The registry of all of them by bare name is here."""
+
+from __future__ import annotations
+
+from expectations.contracts import (
+    board,
+    commission,
+    crm,
+    deals,
+    evidence,
+    incentives,
+    outcomes,
+    quality,
+    reference,
+    retention,
+    voice,
+)
+from expectations.model import Table
+
+_SOURCE_MODULES = (crm, commission, retention, voice, reference)
+_DERIVED_MODULES = (deals, incentives, outcomes, evidence, board, quality)
+
+SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
+"""The tables a firm may map onto, by name."""
+
+TABLES: dict[str, Table] = SOURCES | {t.name: t for module in _DERIVED_MODULES for t in module.TABLES}
+"""Every table by its bare name, which is unique across layers."""

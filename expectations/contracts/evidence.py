@@ -1,0 +1,120 @@
+"""Marts that set incentive beside outcome, in groups large enough to show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from expectations.columns import VOCABULARY
+from expectations.model import Audience, Layer, Rule, Table, pick
+
+_c = pl.col
+_GROUP = "dimension!! value!! value_order"
+_SIZE = "n n_accounts n_sellers suppressed!!"
+
+SUPPRESSED_IS_NULL = "A suppressed cell shows nothing, and never 0."
+
+CHURN_BY_INCENTIVE = Table(
+    Layer.MARTS,
+    "churn_by_incentive",
+    title="Retention by incentive band.",
+    grain="one row per dimension, value and horizon",
+    key=("dimension", "value", "horizon_days"),
+    columns=pick(
+        VOCABULARY,
+        f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi cif_churn cif_churn_lo "
+        f"cif_churn_hi cif_other mature_share log_rank_p {_SIZE}",
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("survival").is_null(), SUPPRESSED_IS_NULL),
+        Rule(
+            "survival_lies_in_its_interval",
+            (_c("survival_lo") <= _c("survival") + 1e-9) & (_c("survival") <= _c("survival_hi") + 1e-9),
+            "An interval holds its estimate.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT value, n, cif_churn, cif_churn_lo, cif_churn_hi FROM marts.churn_by_incentive WHERE dimension = 'emcr_quintile' AND horizon_days = 180 ORDER BY value_order",
+    do_not="Do not read a difference between bands as an effect: evidence level 0, sellers and territories differ.",
+)
+
+COMPLAINTS_BY_INCENTIVE = Table(
+    Layer.MARTS,
+    "complaints_by_incentive",
+    title="Complaints by incentive band.",
+    grain="one row per dimension, value, category and period",
+    key=("dimension", "value", "category", "period"),
+    columns=(
+        *pick(VOCABULARY, _GROUP),
+        replace(VOCABULARY["category"], values=(), description="Category of complaint, or `all`."),
+        replace(VOCABULARY["period"], values=(), description="Quarter of receipt, or `all`."),
+        *pick(
+            VOCABULARY,
+            "complaints upheld account_months rate_per_1000 rate_per_1000_lo rate_per_1000_hi expected ratio_to_lowest",
+        ),
+        *pick(VOCABULARY, _SIZE),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("complaints").is_null(), SUPPRESSED_IS_NULL),
+        Rule(
+            "rate_lies_in_its_interval",
+            (_c("rate_per_1000_lo") <= _c("rate_per_1000") + 1e-9)
+            & (_c("rate_per_1000") <= _c("rate_per_1000_hi") + 1e-9),
+            "An interval holds its estimate.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT value, complaints, rate_per_1000, rate_per_1000_lo, rate_per_1000_hi FROM marts.complaints_by_incentive WHERE dimension = 'emcr_quintile' AND category = 'all' AND period = 'all' ORDER BY value_order",
+    do_not="Do not compare rates across firms: what counts as a complaint differs.",
+)
+
+FEEDBACK_HOPS = Table(
+    Layer.MARTS,
+    "feedback_hops",
+    title="Where feedback waits, hop by hop.",
+    grain="one row per feedback item and hop entered",
+    key=("feedback_id", "hop"),
+    columns=pick(
+        VOCABULARY,
+        "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
+        "skipped_before",
+    ),
+    rules=(
+        Rule("nothing_leaves_before_it_enters", _c("left_at") >= _c("entered_at"), "Time runs forward."),
+        Rule(
+            "censored_items_have_not_left",
+            _c("censored") == _c("left_at").is_null(),
+            "Waiting or gone, not both.",
+        ),
+    ),
+    audience=Audience.ANALYST,
+    query="SELECT hop, count(*) AS items, avg(censored::INT) AS still_waiting FROM marts.feedback_hops GROUP BY hop ORDER BY items DESC",
+    do_not="Do not average `days` over items that have left: those still waiting are the slow ones.",
+)
+
+_LAG_COLUMNS = (
+    *pick(VOCABULARY, _GROUP),
+    *pick(VOCABULARY, "hop!! n reached"),
+    replace(VOCABULARY["censored_items"], name="censored"),
+    *pick(
+        VOCABULARY,
+        "median_days median_days_lo median_days_hi p75_days captured_30d captured_90d median_business_days n_accounts n_sellers "
+        "suppressed!!",
+    ),
+)
+
+FEEDBACK_LAG_BY_INCENTIVE = Table(
+    Layer.MARTS,
+    "feedback_lag_by_incentive",
+    title="Feedback lag by incentive band.",
+    grain="one row per dimension, value and hop",
+    key=("dimension", "value", "hop"),
+    columns=_LAG_COLUMNS,
+    rules=(Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("n").is_null(), SUPPRESSED_IS_NULL),),
+    audience=Audience.WIDE,
+    query="SELECT value, n, median_days, captured_30d FROM marts.feedback_lag_by_incentive WHERE dimension = 'emcr_quintile' AND hop = 'triaged' ORDER BY value_order",
+    do_not="Do not read hop `captured` as lag of all that was said: what was never written down is not in the data.",
+)
+
+TABLES = (CHURN_BY_INCENTIVE, COMPLAINTS_BY_INCENTIVE, FEEDBACK_HOPS, FEEDBACK_LAG_BY_INCENTIVE)

@@ -1,0 +1,69 @@
+"""Tables on the data itself: what came, what was kept aside, which sentences held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from expectations.columns import VOCABULARY
+from expectations.model import Audience, Kind, Layer, Table, pick
+
+_SEVERITY = replace(
+    VOCABULARY["severity"],
+    values=("reject", "block", "warn"),
+    closed=True,
+    description="What a broken sentence does.",
+)
+
+QUALITY_RESULTS = Table(
+    Layer.QUALITY,
+    "quality_results",
+    title="Every check on every table of the snapshot, with the run that made it.",
+    grain="one row per run, table and check",
+    key=("run_id", "table", "check"),
+    columns=(
+        *pick(VOCABULARY, "run_id!! table!! check!!"),
+        _SEVERITY,
+        *pick(VOCABULARY, "passed!! evaluated!! failed!! checked_at!! detail"),
+    ),
+    audience=Audience.WIDE,
+)
+
+SOURCE_COVERAGE = Table(
+    Layer.QUALITY,
+    "source_coverage",
+    title="Which tables and columns came, what is wrong with them, what each absence switched off.",
+    grain="one row per source table and column; column empty for the table as a whole",
+    key=("table", "column"),
+    columns=pick(
+        VOCABULARY,
+        "table!! column!! present!! rows null_share rows_in rejected deduplicated not_yet filtered broken_references contradictions "
+        "observed_until switches_off detail",
+    ),
+    audience=Audience.WIDE,
+)
+
+REJECTS_SUMMARY = Table(
+    Layer.QUALITY,
+    "rejects_summary",
+    title="Why rows were kept aside, per file and reason.",
+    grain="one row per table, file, column and reason",
+    key=("table", "file", "column", "reason"),
+    columns=(
+        *pick(VOCABULARY, "table!! file!! column!!"),
+        replace(VOCABULARY["reason"], kind=Kind.TEXT, description="Why the rows were kept aside."),
+        *pick(VOCABULARY, "rows_with_reason!! share"),
+    ),
+    audience=Audience.WIDE,
+)
+
+SUPPRESSIONS = Table(
+    Layer.QUALITY,
+    "suppressions",
+    title="Which cells of the published tables were too small to show.",
+    grain="one row per table and dimension",
+    key=("table", "dimension"),
+    columns=pick(VOCABULARY, "table!! dimension!! rows_with_reason!!"),
+    audience=Audience.WIDE,
+)
+
+TABLES = (QUALITY_RESULTS, SOURCE_COVERAGE, REJECTS_SUMMARY, SUPPRESSIONS)
