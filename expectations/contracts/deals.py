@@ -39,7 +39,7 @@ CUSTOMER_EVENTS = Table(
     columns=(
         *pick(
             VOCABULARY,
-            ["kind!!"],
+            "kind!!",
             values=("complaint", "feedback", "refund", "clawback", "cancel_request"),
             closed=True,
         ),

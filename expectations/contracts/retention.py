@@ -41,7 +41,7 @@ SUBSCRIPTION_EVENTS = Table(
         *pick(VOCABULARY, "event_id!! subscription_id!!"),
         *pick(
             VOCABULARY,
-            ["kind!!"],
+            "kind!!",
             values=tuple("start renew upgrade downgrade cancel_request cancel refund dispute reactivate"),
             closed=True,
         ),
