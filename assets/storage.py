@@ -38,9 +38,12 @@ class Staged:
 
 @dataclass(frozen=True)
 class Version:
-    """A committed table. `content_hash` is over the parts' bytes; `inputs` maps upstream paths to the version keys read.
+    """A committed table.
 
-    `facts` are JSON counts (identities, chart text, notes), `checks` the remembered results of every rule.
+    `content_hash` is over the parts' bytes; `inputs` maps upstream paths to the version keys read, `input_hashes` to
+    their content hashes: the commit fills those in, so that a table whose upstream was made again with the same bytes
+    under another key still belongs to the same closed set. `facts` are JSON counts (identities, chart text, notes),
+    `checks` the remembered results of every rule. The commit also sets `rows`, `content_hash` and the staged `parts`.
     """
 
     table: str
@@ -55,6 +58,7 @@ class Version:
     created_at: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
+    input_hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Warehouse(Protocol):

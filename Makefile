@@ -1,0 +1,45 @@
+# Two commands on a fresh machine with Python 3.11+, make and git: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SCALE ?= S1
+export AFTERSALE_HOME ?= $(CURDIR)/warehouse
+
+.PHONY: demo test ui bench lint lock clean
+
+demo: $(VENV)/.run-time
+	$(BIN)/aftersale demo
+
+ui: $(VENV)/.run-time
+	$(BIN)/aftersale ui
+
+test: $(VENV)/.development
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.development
+	$(BIN)/python -m tests.benchmarks --scale $(SCALE)
+
+# The environment is the lock, verified by hash, and the project itself, editable.
+$(VENV)/.run-time: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.development: $(VENV)/.run-time requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+# For maintainers; needs uv. The locks hold hashes and no addresses.
+lock:
+	printf 'hatchling\neditables\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml - -o requirements.lock
+	printf 'hatchling\neditables\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev -c requirements.lock pyproject.toml - -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
