@@ -388,6 +388,7 @@ _ALL: list[Column] = [
         broken_references="Values that point at nothing.",
         contradictions="Rows that another table contradicts.",
     ),
+    Column("max_contradiction_share", Kind.ESTIMATE, "Configured share of contradicted rows that blocks.", "share of 1", minimum=0, maximum=1),
     # ---- board ------------------------------------------------------------------------------------------------------------
     Column("measure_name", Kind.TEXT, "What is measured."),
     Column("position", Kind.COUNT, "Place on the page.", minimum=1, maximum=15),

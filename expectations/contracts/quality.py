@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
+
 from expectations.columns import VOCABULARY
-from expectations.model import Audience, Kind, Layer, Table, pick
+from expectations.model import Audience, Kind, Layer, Rule, Severity, Table, pick
+
+_c = pl.col
 
 _SEVERITY = replace(
     VOCABULARY["severity"],
@@ -37,7 +41,20 @@ SOURCE_COVERAGE = Table(
     columns=pick(
         VOCABULARY,
         "table!! column!! present!! rows null_share rows_in rejected deduplicated not_yet filtered broken_references contradictions "
-        "observed_until switches_off detail",
+        "max_contradiction_share observed_until switches_off detail",
+    ),
+    rules=(
+        Rule(
+            "few_rows_contradict_another_table",
+            _c("contradictions") <= 0.01 * _c("rows"),
+            "Created dates are often import dates; more than 1 % deserves a look.",
+            Severity.WARN,
+        ),
+        Rule(
+            "contradictions_stay_under_the_limit",
+            _c("contradictions") <= _c("max_contradiction_share") * _c("rows"),
+            "So many rows against their cause mean that a time column is mapped wrongly (`max_contradiction_share`).",
+        ),
     ),
     audience=Audience.WIDE,
 )

@@ -1,0 +1,1 @@
+"""Tables on the data itself: what came, what was kept aside, which sentences held, which cells were hidden."""
