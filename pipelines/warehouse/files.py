@@ -87,6 +87,11 @@ class Files:
         with self.doing("read", path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def size(self, path: Path) -> int:
+        """Bytes of a file."""
+        with self.doing("read", path):
+            return path.stat().st_size
+
     def entries(self, folder: Path) -> list[Path]:
         """What a folder holds, sorted by name; nothing where there is no such folder."""
         with self.doing("list", folder):
@@ -135,10 +140,16 @@ class Files:
         return path
 
     def produce(self, path: Path, writer: Callable[[Path], None]) -> Path:
-        """Let `writer` make a new file (at a temporary name), then push it to the disk."""
-        with self.doing("write", path):
-            writer(path)
-        self.fsync(path)
+        """Let `writer` make a new file (at a temporary name), then push it to the disk; nothing stays if that fails."""
+        try:
+            with self.doing("write", path):
+                writer(path)
+            self.fsync(path)
+        except Exception:
+            # half a table on a full disk would only keep it full
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
         return path
 
     def fsync(self, path: Path) -> None:

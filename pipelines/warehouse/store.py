@@ -229,12 +229,11 @@ class Store:
 
     def _describe(self, file: Path, month: str, key: str, path: str) -> Part:
         rows = count_rows(file)
-        return Part(month, key, self.files.digest(file), rows, file.stat().st_size, path)
+        return Part(month, key, self.files.digest(file), rows, self.files.size(file), path)
 
     def _require_part(self, part: Part) -> None:
         path = self.part_path(part)
-        with self.files.doing("read", path):
-            size = path.stat().st_size
+        size = self.files.size(path)
         if size != part.bytes:
             raise damaged(path, f"it has {size} bytes, its manifest says {part.bytes}")
 

@@ -1,0 +1,131 @@
+"""What may go, and when: old snapshots, stored versions that nothing names, leftovers of killed writers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from assets.storage import Version
+from pipelines.warehouse.files import Files, unseal
+from pipelines.warehouse.runs import Runs
+from pipelines.warehouse.snapshots import (
+    Snapshot,
+    latest_number,
+    published_folder,
+    snapshots,
+    sweep,
+)
+from pipelines.warehouse.store import REJECTS, Store
+
+KEEP_SNAPSHOTS = 3
+KEEP_AGE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was removed: snapshot numbers; stored files and their bytes (shared with snapshots or not)."""
+
+    snapshots: tuple[int, ...]
+    files: int
+    bytes: int
+
+
+def collect(home: Path, now: datetime, files: Files | None = None) -> Collected:
+    """Remove what is neither young nor named.
+
+    Kept: the newest 3 snapshots, the one `latest` points to, everything younger than 24 hours, every stored file that a
+    kept snapshot, a head, the head of a run that is alive or younger than that, or a young manifest names. Raises
+    StorageError when something can't be read: then nothing more is removed.
+    """
+    files = files or Files(home)
+    store, runs = Store(home, files), Runs(home, files)
+    kept, gone = _collect_snapshots(home, now, files)
+    with files.lock(store.root / ".lock"):
+        named = _named(store, runs, kept, now)
+        removed = [path for path in _stored(store) if _place(path) not in named and not _young(path, now)]
+        removed += [p for p in files.entries(files.scratch) if p.suffix != ".lock" and not _young(p, now)]
+        size = 0
+        # manifests first: killed half-way, this leaves parts without a manifest, never a manifest without parts
+        for path in sorted(removed, key=lambda p: (p.suffix != ".json", p)):
+            size += files.size(path)
+            files.remove(path)
+    return Collected(tuple(gone), len(removed), size)
+
+
+def _collect_snapshots(home: Path, now: datetime, files: Files) -> tuple[list[Snapshot], list[int]]:
+    root = published_folder(home)
+    with files.lock(root / ".lock"):
+        sweep(root, files)
+        latest = latest_number(home, files)
+        known = snapshots(home, files)
+        newest = {s.number for s in known[-KEEP_SNAPSHOTS:]}
+        kept = [
+            s
+            for s in known
+            if s.number in newest
+            or s.number == latest
+            or datetime.fromisoformat(s.created_at) > now - KEEP_AGE
+        ]
+        gone = [s for s in known if s not in kept]
+        for snapshot in gone:
+            # out of sight first, so that nobody finds half of it
+            doomed = root / f".tmp-old-{snapshot.number}"
+            files.move_folder(snapshot.path, doomed)
+            files.remove_folder(doomed)
+    return kept, [s.number for s in gone]
+
+
+def _named(store: Store, runs: Runs, kept: list[Snapshot], now: datetime) -> set[tuple[Path, str]]:
+    """(folder, key) of every file that must stay."""
+    named: set[tuple[Path, str]] = set()
+    for snapshot in kept:
+        for table, facts in snapshot.tables.items():
+            named |= _places(store, table, facts["key"], facts["parts"])
+    live = [r.run_id for r in runs.all() if _recent(r.started, now) or runs.is_alive(r.run_id)]
+    heads = [p for p in _stored(store) if p.name == "HEAD.json"]
+    heads += [p for run_id in live for p in store.files.walk(store.run_folder(run_id) / "heads")]
+    for head in heads:
+        content = unseal(store.files.read(head) or b"", head)
+        named |= _version_places(store, store.find(content["table"], content["key"]))
+        named.add(_place(head))
+    for manifest in _stored(store):
+        is_table_level = manifest.suffix == ".json" and manifest.parent.parent.parent == store.root
+        if is_table_level and manifest.name != "HEAD.json" and _young(manifest, now):
+            table = str(manifest.parent.relative_to(store.root))
+            named |= _version_places(store, store.find(table, manifest.stem))
+    return named
+
+
+def _version_places(store: Store, version: Version | None) -> set[tuple[Path, str]]:
+    if version is None:
+        return set()
+    return _places(store, version.table, version.key, [part.path for part in version.parts])
+
+
+def _places(store: Store, table: str, key: str, parts: list[str]) -> set[tuple[Path, str]]:
+    rejects = store.home / REJECTS / table.split("/")[1]
+    files = [store.root / path for path in parts]
+    return {(store.root / table, key), (rejects, key)} | {_place(path) for path in files}
+
+
+def _place(path: Path) -> tuple[Path, str]:
+    return path.parent, path.name.split(".")[0]
+
+
+def _stored(store: Store) -> list[Path]:
+    """Every file of the store and of the rejects, without the scratch folder and the lock."""
+    files = store.files
+    folders = [p for p in files.entries(store.root) if p.is_dir() and p != files.scratch]
+    return [path for folder in [*folders, store.home / REJECTS] for path in files.walk(folder)]
+
+
+def _young(path: Path, now: datetime) -> bool:
+    try:
+        return path.stat().st_mtime > (now - KEEP_AGE).timestamp()
+    except FileNotFoundError:
+        return True  # a live writer's temporary file got its name meanwhile
+
+
+def _recent(stamp: str, now: datetime) -> bool:
+    return datetime.fromisoformat(stamp) > now - KEEP_AGE
