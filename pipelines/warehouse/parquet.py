@@ -115,7 +115,7 @@ def count_rows(path: Path) -> int:
 def read_schema(path: Path) -> Mapping[str, pl.DataType]:
     """Columns of a Parquet file by its footer. Raises StorageError when it can't be read."""
     try:
-        return pl.read_parquet_schema(path)
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
     except OSError as cause:
         raise StorageError(path, "read", cause) from cause
     except pl.exceptions.ComputeError as cause:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet
-from scenario import FaultyFiles, content, die, run
+from small_run import FaultyFiles, content, die, run
 
 from pipelines.warehouse.files import Files
 from pipelines.warehouse.runs import Runs, State

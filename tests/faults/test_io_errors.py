@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import polars as pl
 import pytest
-from scenario import TOTALS, FaultyFiles, run
+from small_run import TOTALS, FaultyFiles, run
 
 from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.snapshots import latest_snapshot, verify
