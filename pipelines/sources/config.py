@@ -1,0 +1,398 @@
+"""`aftersale.yaml`: what a user may write in it, checked before anything runs. No source is opened here."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from assets.company import Churn, Company
+from assets.landing import Reading
+from expectations.model import Presence, Table
+from pipelines.sources.strict_yaml import ConfigError, Document, read_document
+
+__all__ = [
+    "REQUIRED_SOURCES",
+    "ConfigError",
+    "Configuration",
+    "FileEntry",
+    "Source",
+    "is_url",
+    "load_config",
+    "nearest",
+]
+
+REQUIRED_SOURCES = ("accounts", "reps", "opportunities")
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_TEXT_KEYS = frozenset({"rows"})  # cells of rows written in the file are text, as in any other source
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """A hint that names the valid word most like `word`, else a few of the valid ones.
+
+    Examples:
+        >>> nearest("amout", ["amount", "stage"])
+        "did you mean 'amount'?"
+    """
+    names = sorted(set(valid))
+    folded = {n.casefold().replace(" ", "_"): n for n in names}
+    found = difflib.get_close_matches(word.casefold().replace(" ", "_"), folded, n=1, cutoff=0.6)
+    if found:
+        return f"did you mean {folded[found[0]]!r}?"
+    return f"valid here: {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}" if names else "nothing is valid here"
+
+
+def is_url(path: str) -> bool:
+    """Whether a path names something that is not on this machine."""
+    return len(urlsplit(path).scheme) > 1
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError of its own kind
+        raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from None
+    except KeyError:
+        raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from None
+    return name
+
+
+def _codec(name: str) -> str:
+    try:
+        known = codecs.lookup(name)
+        "".encode(name)  # refuses codecs that don't make text, such as zip
+    except (LookupError, ValueError):
+        raise ValueError(f"{name!r} is no text encoding such as utf-8, cp1252 or utf-16") from None
+    return known.name
+
+
+def _one_byte(mark: str) -> str:
+    mark = mark.replace("\\t", "\t")
+    if len(mark.encode()) != 1 or mark in '\r\n\0"':
+        raise ValueError("must be one ASCII character, and neither a line end nor a quote")
+    return mark
+
+
+def _quote(mark: str) -> str:
+    if len(mark.encode()) > 1 or (mark and (mark in "\r\n\0" or mark.isalnum())):
+        raise ValueError("must be one ASCII character, or empty where the file quotes nothing")
+    return mark
+
+
+def _day(value: object) -> object:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _identifier(name: str) -> str:
+    if not _IDENTIFIER.match(name):
+        raise ValueError(f"{name!r} must be letters, digits and underscores")
+    return name
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ChurnSettings(_Strict):
+    """How a customer is lost."""
+
+    kind: Literal["contract", "inactivity"] = "contract"
+    days: Annotated[int, Field(ge=1, le=3660)] | None = None
+
+    @model_validator(mode="after")
+    def _days_where_needed(self) -> ChurnSettings:
+        if self.kind == "inactivity" and self.days is None:
+            raise ValueError("churn by inactivity needs 'days', such as {kind: inactivity, days: 90}")
+        return self
+
+
+class CompanySettings(_Strict):
+    """What the firm is."""
+
+    reporting_currency: Currency
+    timezone: Zone
+    fiscal_start_month: Annotated[int, Field(ge=1, le=12)] = 1
+    churn: ChurnSettings = ChurnSettings()
+    as_of: Day | None = None
+    history_from: Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$")] | None = None
+    cooling_off_days: Annotated[int, Field(ge=0, le=366)] = 14
+    demo_seed: int | None = None
+
+
+class Layout(_Strict):
+    """How the bytes of a file become text cells."""
+
+    delimiter: Annotated[str, AfterValidator(_one_byte)] | None = None
+    quote: Annotated[str, AfterValidator(_quote)] = '"'
+    encoding: Annotated[str, AfterValidator(_codec)] | None = None
+    null_tokens: list[str] = [""]
+    sheet: str | None = None
+
+
+class FileEntry(Layout):
+    """One file (or glob) of a query."""
+
+    path: Annotated[str, Field(min_length=1)]
+
+
+class Source(Layout):
+    """Where one source table comes from, and how its columns are made."""
+
+    path: Annotated[str, Field(min_length=1)] | None = None
+    files: dict[Annotated[str, AfterValidator(_identifier)], FileEntry] | None = None
+    query: str | None = None
+    rows: list[dict[str, str | None]] | None = None
+    preset: str | None = None
+    columns: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    where: Annotated[str, Field(min_length=1)] | None = None
+    decimal: Literal[".", ",", "٫"] = "."
+    thousands: Annotated[str, Field(max_length=1)] = ""
+    date_format: str = ""
+    timestamp_format: str = ""
+    timezone: Annotated[str, AfterValidator(lambda z: z and _zone(z))] = ""
+    currency_symbols: str = ""
+    parentheses_negative: bool = False
+    max_reject_share: Share = 0.01
+    max_contradiction_share: Share = 0.25
+    on_block: Literal["stop", "stale"] = "stop"
+    complete_until: Day | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the core is to understand the text."""
+        same = ("decimal", "thousands", "currency_symbols", "parentheses_negative", "date_format", "timestamp_format")
+        limits = ("timezone", "max_reject_share", "max_contradiction_share")
+        return Reading(null_tokens=tuple(self.null_tokens), **{n: getattr(self, n) for n in (*same, *limits)})
+
+    @property
+    def entries(self) -> dict[str, FileEntry]:
+        """The files of this source; the single file or glob of a plain source is called `source`."""
+        if self.files is not None:
+            return self.files
+        if self.path is None:
+            return {}
+        layout = {name: getattr(self, name) for name in Layout.model_fields}
+        return {"source": FileEntry(path=self.path, **layout)}
+
+
+class Alerts(_Strict):
+    """Whom to tell."""
+
+    webhook: str | None = None
+
+
+class ScheduleSettings(_Strict):
+    """When to run; off where nothing is said."""
+
+    daily: Annotated[str, Field(pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+
+
+class _Root(_Strict):
+    company: CompanySettings
+    sources: dict[str, Source]
+    alerts: Alerts = Alerts()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A checked configuration. `file` is absolute; relative paths of sources are relative to its folder."""
+
+    file: Path
+    company: CompanySettings
+    sources: Mapping[str, Source]
+    tables: Mapping[str, Table]
+    alerts: Alerts = Alerts()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths start from."""
+        return self.file.parent
+
+    def fingerprint(self, table: str) -> str:
+        """SHA-256 (hex) of this table's own entry, so that an edit elsewhere in the file recomputes nothing here."""
+        slice_ = self.sources[table].model_dump(mode="json", exclude={"complete_until", "on_block"})
+        return hashlib.sha256(json.dumps(slice_, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+    @cached_property
+    def declared_columns(self) -> Mapping[str, frozenset[str]]:
+        """Columns that the configuration itself names, per table; a file may bring more under their own names."""
+        return {
+            name: frozenset(source.columns).union(*(source.rows or ()))
+            for name, source in sorted(self.sources.items())
+        }
+
+    def company_for(self, as_of: date, columns: Mapping[str, frozenset[str]] | None = None) -> Company:
+        """The settings of a run.
+
+        `columns` are the mapped columns per table; left out, only those that the configuration names are known
+        (`ConfiguredLanding.company_for` looks into the files as well).
+        """
+        settings = self.company
+        churn = Churn(settings.churn.kind, settings.churn.days or 0)
+        until = {name: s.complete_until for name, s in sorted(self.sources.items()) if s.complete_until}
+        return Company(
+            reporting_currency=settings.reporting_currency,
+            timezone=settings.timezone,
+            as_of=as_of,
+            fiscal_start_month=settings.fiscal_start_month,
+            churn=churn,
+            cooling_off_days=settings.cooling_off_days,
+            sources=frozenset(self.sources),
+            columns=self.declared_columns if columns is None else columns,
+            complete_until=until,
+        )
+
+
+def load_config(path: Path | str, tables: Mapping[str, Table] | None = None) -> Configuration:
+    """Read and check `aftersale.yaml`; `tables` are the source contracts (default: all that there are).
+
+    Raises ConfigError with file, line, key and, where a name is unknown, the nearest valid one.
+    """
+    if tables is None:
+        from expectations.contracts import SOURCES  # noqa: PLC0415 (tests bring their own tables)
+
+        tables = SOURCES
+    document = read_document(Path(path), _TEXT_KEYS)
+    value = _with_short_files(document)
+    _check_source_names(document, value, tables)
+    try:
+        root = _Root.model_validate(value)
+    except ValidationError as error:
+        raise _as_config_error(document, error) from None
+    for name, source in root.sources.items():
+        _check_source(document, tables[name], source)
+    return Configuration(Path(path).absolute(), root.company, root.sources, tables, root.alerts, root.schedule)
+
+
+def _with_short_files(document: Document) -> dict[str, Any]:
+    """The document's mapping, with `items: a.csv` of a query written out as `items: {path: a.csv}`."""
+    if not isinstance(document.value, dict):
+        raise document.error((), "must start with the keys 'company' and 'sources'")
+    value: dict[str, Any] = {**document.value}
+    sources = value.get("sources")
+    if not isinstance(sources, dict):
+        return value
+    value["sources"] = {
+        name: {**source, "files": {k: {"path": v} if isinstance(v, str) else v for k, v in source["files"].items()}}
+        if isinstance(source, dict) and isinstance(source.get("files"), dict)
+        else source
+        for name, source in sources.items()
+    }
+    return value
+
+
+def _check_source_names(document: Document, value: dict[str, Any], tables: Mapping[str, Table]) -> None:
+    sources = value.get("sources")
+    if not isinstance(sources, dict):
+        return  # pydantic says it better
+    for name in sources:
+        if name not in tables:
+            raise document.error(("sources", name), f"no source table is called {name!r}: {nearest(name, tables)}")
+    missing = [name for name in REQUIRED_SOURCES if name not in sources]
+    if missing:
+        raise document.error(("sources",), f"{', '.join(missing)} missing: nothing works without them")
+
+
+def _check_source(document: Document, table: Table, source: Source) -> None:
+    at = ("sources", table.name)
+    if source.preset is not None:
+        raise document.error((*at, "preset"), f"no such preset yet ({source.preset}): this version ships none, map 'columns'")
+    kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
+    if len(kinds) != 1:
+        given = f"found {' and '.join(kinds)}" if kinds else "found none"
+        raise document.error(at, f"needs exactly one of 'path', 'files' with 'query', or 'rows': {given}")
+    if (source.files is None) != (source.query is None):
+        raise document.error((*at, "files" if source.query is None else "query"), "'files' and 'query' go together")
+    if source.on_block == "stale" and (table.required or table.name in REQUIRED_SOURCES):
+        raise document.error((*at, "on_block"), "'stale' is for optional tables; nothing works without this one")
+    if source.thousands == source.decimal:
+        raise document.error((*at, "thousands"), f"{source.thousands!r} can't be the decimal mark as well")
+    door = {c.name for c in table.door}
+    for column in source.columns:
+        if column not in door:
+            raise document.error((*at, "columns", column), f"{table.name} has no column {column!r}: {nearest(column, door)}")
+    for number, row in enumerate(source.rows or ()):
+        for column in row:
+            # with a mapping, rows may have names of their own
+            if column not in door and not source.columns:
+                message = f"{table.name} has no column {column!r}: {nearest(column, door)}"
+                raise document.error((*at, "rows", number, column), message)
+    _check_required(document, table, source)
+
+
+def _check_required(document: Document, table: Table, source: Source) -> None:
+    """Rows written in the file are known in full, so a missing column is an error with a line."""
+    if source.rows is None:
+        return
+    given = set(source.columns).union(*source.rows)
+    for column in table.door:
+        needed = column.presence in {Presence.MAPPED, Presence.REQUIRED} or column.name in table.key
+        if source.rows and needed and column.name not in given:
+            raise document.error(("sources", table.name, "rows"), f"the column {column.name!r} is missing from every row")
+
+
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "must be text: put it in quotes",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of keys",
+    "list_type": "must be a list",
+    "model_type": "must be a mapping of keys",
+}
+
+
+def _as_config_error(document: Document, error: ValidationError) -> ConfigError:
+    """The first problem of a validation, in the user's words."""
+    problem = error.errors(include_url=False)[0]
+    path = tuple(p for p in problem["loc"] if p != "[key]")
+    kind, said = problem["type"], problem["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return document.error(path, f"unknown key: {_key_hint(path)}")
+    if kind == "missing":
+        return document.error(path, f"the key {path[-1]!r} is missing")
+    if kind == "value_error" and "isoformat" in said:
+        said = "must be a day such as 2025-12-31"
+    if kind == "string_pattern_mismatch":
+        said = f"{problem['input']!r} has not the form asked for ({problem['ctx']['pattern'].strip('^$')})"
+    return document.error(path, _WORDS.get(kind, said))
+
+
+def _key_hint(path: tuple[str | int, ...]) -> str:
+    models: dict[tuple[str | int, ...], type[BaseModel]] = {
+        (): _Root,
+        ("company",): CompanySettings,
+        ("company", "churn"): ChurnSettings,
+        ("alerts",): Alerts,
+        ("schedule",): ScheduleSettings,
+    }
+    around, word = path[:-1], str(path[-1])
+    if around[:1] == ("sources",):
+        model: type[BaseModel] = FileEntry if "files" in around else Source
+        if model is FileEntry and word in Source.model_fields:
+            return f"{word!r} stands on the table, not on a file of its query"
+    else:
+        model = models.get(around, _Root)
+    return nearest(word, model.model_fields)
