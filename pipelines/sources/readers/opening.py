@@ -1,0 +1,149 @@
+"""From a file as it came to plain UTF-8 bytes: decompressed, transcoded, and only then copied. No records here."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.sources.readers.frame import UnreadableError
+
+CHUNK = 1 << 20
+MAX_RATIO = 200  # text compresses 5 to 20 times; beyond this it's a bomb
+_RATIO_FLOOR = 1 << 20  # below a megabyte nothing can do harm
+
+_MARKS = (  # longer marks first: the UTF-32 mark begins with the UTF-16 one
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_UTF8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
+
+
+@dataclass(frozen=True)
+class PlainFile:
+    """UTF-8 bytes on disk: the source itself, or a copy in the workspace. `sha256` is of the source's own bytes."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+def open_plain(source: Path, encoding: str | None, new_file: Callable[[str], Path]) -> PlainFile:
+    """Make `source` readable as UTF-8.
+
+    `encoding` None means UTF-8 unless the file's own mark says UTF-16 or UTF-32. `new_file(suffix)` names a file in
+    the workspace. Raises UnreadableError for empty, corrupt or over-compressed files and undecodable text, OSError
+    as the file system raises it.
+    """
+    size = source.stat().st_size
+    if size == 0:
+        raise UnreadableError("the file has 0 bytes", "Export it again; a file without rows still has a header")
+    digest = hashlib.sha256()
+    zipped = _starts_with(source, b"\x1f\x8b")
+    if source.suffix == ".gz" and not zipped:
+        raise UnreadableError("the file is called .gz but is not gzip", "Rename it, or compress it again")
+    chunks = _hashed(_chunks(source), digest)
+    notes: dict[str, int] = {}
+    if zipped:
+        chunks = _gunzip(chunks)
+        notes["decompressed"] = 1
+    first = next(chunks, b"")
+    if not first:
+        raise UnreadableError("the file holds no data", "Export it again; a file without rows still has a header")
+    marked = next((name for mark, name in _MARKS if first.startswith(mark)), None)
+    spoken = marked or encoding
+    chunks = _chain(first, chunks)
+    if spoken and codecs.lookup(spoken).name not in _UTF8:
+        notes[f"transcoded_{spoken.replace('-', '')}"] = 1
+        chunks = _transcode(chunks, spoken)
+    elif not zipped:
+        for _ in chunks:  # only hashed: the source can be read where it lies
+            pass
+        return PlainFile(source, digest.hexdigest(), size, notes)
+    copy = new_file(".txt")
+    with copy.open("wb") as out:
+        for chunk in chunks:
+            out.write(chunk)
+    return PlainFile(copy, digest.hexdigest(), size, notes)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes, read in chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_bad_utf8(error: UnicodeDecodeError, offset: int) -> UnreadableError:
+    """The block for bytes that are no UTF-8; `offset` is where the decoded piece began."""
+    byte = error.object[error.start]
+    return UnreadableError(
+        f"byte 0x{byte:02X} at offset {offset + error.start:,} is not UTF-8",
+        "Declare the file's encoding, for instance 'encoding: cp1252' (Windows) or 'encoding: latin-1'",
+    )
+
+
+def _starts_with(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _hashed(chunks: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress one or more gzip members, watching the ratio after every chunk."""
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    read = made = 0
+    for chunk in chunks:
+        read += len(chunk)
+        data = chunk
+        while data:
+            if inflate.eof:
+                inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            try:
+                plain = inflate.decompress(data, CHUNK)
+            except zlib.error as error:
+                raise UnreadableError(f"the gzip data is corrupt ({error})", "Fetch or compress the file again") from None
+            made += len(plain)
+            if made > _RATIO_FLOOR and made > MAX_RATIO * read:
+                raise UnreadableError(f"it decompresses to over {MAX_RATIO} times its size", "Is this the right file?")
+            if plain:
+                yield plain
+            data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+    if not inflate.eof:
+        raise UnreadableError("the gzip data ends too early", "The file is cut off or still being written: fetch it again")
+
+
+def _transcode(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    offset = 0
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode("utf-8")
+            offset += len(chunk)
+        yield decoder.decode(b"", final=True).encode("utf-8")
+    except UnicodeError as error:
+        raise UnreadableError(
+            f"the text is not {encoding} (near byte {offset:,}: {getattr(error, 'reason', error)})",
+            "Declare the encoding the file really has",
+        ) from None
