@@ -16,7 +16,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from assets.company import Churn, Company
 from assets.landing import Reading
@@ -52,7 +60,11 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     found = difflib.get_close_matches(word.casefold().replace(" ", "_"), folded, n=1, cutoff=0.6)
     if found:
         return f"did you mean {folded[found[0]]!r}?"
-    return f"valid here: {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}" if names else "nothing is valid here"
+    return (
+        f"valid here: {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}"
+        if names
+        else "nothing is valid here"
+    )
 
 
 def is_url(path: str) -> bool:
@@ -179,7 +191,14 @@ class Source(Layout):
     @property
     def reading(self) -> Reading:
         """How the core is to understand the text."""
-        same = ("decimal", "thousands", "currency_symbols", "parentheses_negative", "date_format", "timestamp_format")
+        same = (
+            "decimal",
+            "thousands",
+            "currency_symbols",
+            "parentheses_negative",
+            "date_format",
+            "timestamp_format",
+        )
         limits = ("timezone", "max_reject_share", "max_contradiction_share")
         return Reading(null_tokens=tuple(self.null_tokens), **{n: getattr(self, n) for n in (*same, *limits)})
 
@@ -282,7 +301,9 @@ def load_config(path: Path | str, tables: Mapping[str, Table] | None = None) -> 
         raise _as_config_error(document, error) from None
     for name, source in root.sources.items():
         _check_source(document, tables[name], source)
-    return Configuration(Path(path).absolute(), root.company, root.sources, tables, root.alerts, root.schedule)
+    return Configuration(
+        Path(path).absolute(), root.company, root.sources, tables, root.alerts, root.schedule
+    )
 
 
 def _with_short_files(document: Document) -> dict[str, Any]:
@@ -294,7 +315,10 @@ def _with_short_files(document: Document) -> dict[str, Any]:
     if not isinstance(sources, dict):
         return value
     value["sources"] = {
-        name: {**source, "files": {k: {"path": v} if isinstance(v, str) else v for k, v in source["files"].items()}}
+        name: {
+            **source,
+            "files": {k: {"path": v} if isinstance(v, str) else v for k, v in source["files"].items()},
+        }
         if isinstance(source, dict) and isinstance(source.get("files"), dict)
         else source
         for name, source in sources.items()
@@ -308,7 +332,9 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
         return  # pydantic says it better
     for name in sources:
         if name not in tables:
-            raise document.error(("sources", name), f"no source table is called {name!r}: {nearest(name, tables)}")
+            raise document.error(
+                ("sources", name), f"no source table is called {name!r}: {nearest(name, tables)}"
+            )
     missing = [name for name in REQUIRED_SOURCES if name not in sources]
     if missing:
         raise document.error(("sources",), f"{', '.join(missing)} missing: nothing works without them")
@@ -317,21 +343,29 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
     if source.preset is not None:
-        raise document.error((*at, "preset"), f"no such preset yet ({source.preset}): this version ships none, map 'columns'")
+        raise document.error(
+            (*at, "preset"), f"no such preset yet ({source.preset}): this version ships none, map 'columns'"
+        )
     kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
         raise document.error(at, f"needs exactly one of 'path', 'files' with 'query', or 'rows': {given}")
     if (source.files is None) != (source.query is None):
-        raise document.error((*at, "files" if source.query is None else "query"), "'files' and 'query' go together")
+        raise document.error(
+            (*at, "files" if source.query is None else "query"), "'files' and 'query' go together"
+        )
     if source.on_block == "stale" and (table.required or table.name in REQUIRED_SOURCES):
-        raise document.error((*at, "on_block"), "'stale' is for optional tables; nothing works without this one")
+        raise document.error(
+            (*at, "on_block"), "'stale' is for optional tables; nothing works without this one"
+        )
     if source.thousands == source.decimal:
         raise document.error((*at, "thousands"), f"{source.thousands!r} can't be the decimal mark as well")
     door = {c.name for c in table.door}
     for column in source.columns:
         if column not in door:
-            raise document.error((*at, "columns", column), f"{table.name} has no column {column!r}: {nearest(column, door)}")
+            raise document.error(
+                (*at, "columns", column), f"{table.name} has no column {column!r}: {nearest(column, door)}"
+            )
     for number, row in enumerate(source.rows or ()):
         for column in row:
             # with a mapping, rows may have names of their own
@@ -349,7 +383,9 @@ def _check_required(document: Document, table: Table, source: Source) -> None:
     for column in table.door:
         needed = column.presence in {Presence.MAPPED, Presence.REQUIRED} or column.name in table.key
         if source.rows and needed and column.name not in given:
-            raise document.error(("sources", table.name, "rows"), f"the column {column.name!r} is missing from every row")
+            raise document.error(
+                ("sources", table.name, "rows"), f"the column {column.name!r} is missing from every row"
+            )
 
 
 _WORDS = {

@@ -75,7 +75,9 @@ def read_document(file: Path, verbatim: frozenset[str] = frozenset()) -> Documen
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise ConfigError(file, 1, "", f"can't be read: {error.strerror or error}. Name another with --config") from None
+        raise ConfigError(
+            file, 1, "", f"can't be read: {error.strerror or error}. Name another with --config"
+        ) from None
     if len(data) > _MAX_BYTES:
         raise ConfigError(file, 1, "", f"is {len(data):,} bytes long; at most {_MAX_BYTES:,} make sense here")
     try:
@@ -87,7 +89,9 @@ def read_document(file: Path, verbatim: frozenset[str] = frozenset()) -> Documen
         raise ConfigError(file, line, "", "is not UTF-8 text: save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(file, mark.line + 1 if mark else 1, "", f"not valid YAML: {error.problem}") from None
+        raise ConfigError(
+            file, mark.line + 1 if mark else 1, "", f"not valid YAML: {error.problem}"
+        ) from None
     except yaml.reader.ReaderError as error:
         line = data.decode("utf-8-sig").count("\n", 0, error.position) + 1
         raise ConfigError(file, line, "", "holds a control character") from None
@@ -103,7 +107,9 @@ def _refuse_aliases(file: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ConfigError(file, line, "", f"anchors and aliases ({event.anchor}) are not allowed: write the value out")
+            raise ConfigError(
+                file, line, "", f"anchors and aliases ({event.anchor}) are not allowed: write the value out"
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -128,17 +134,24 @@ class _Builder:
             return [self.build(item, (*path, i), as_text=as_text) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and kind in {"str", *_SCALARS}:
             return self._scalar(node, kind, as_text=as_text)
-        raise ConfigError(self.file, node.start_mark.line + 1, _dotted(path), f"the tag {node.tag!r} is not allowed")
+        raise ConfigError(
+            self.file, node.start_mark.line + 1, _dotted(path), f"the tag {node.tag!r} is not allowed"
+        )
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...], *, as_text: bool) -> Value:
         made: dict[str, Value] = {}
         for key_node, value_node in node.value:
             line, key = key_node.start_mark.line + 1, key_node.value
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.removeprefix(_PREFIX) not in {"str", *_SCALARS}:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag.removeprefix(_PREFIX) not in {
+                "str",
+                *_SCALARS,
+            }:
                 raise ConfigError(self.file, line, _dotted(path), "a key must be a plain word")
             if key in made:
                 first = self.lines[*path, key]
-                raise ConfigError(self.file, line, _dotted((*path, key)), f"the key is there twice, first on line {first}")
+                raise ConfigError(
+                    self.file, line, _dotted((*path, key)), f"the key is there twice, first on line {first}"
+                )
             self.lines[*path, key] = line
             made[key] = self.build(value_node, (*path, key), as_text=as_text or key in self.verbatim)
         return made

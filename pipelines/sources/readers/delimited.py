@@ -6,7 +6,6 @@ may guess at: ragged records, broken quotes, repeated headers, footers.
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections import Counter
@@ -58,21 +57,28 @@ def read_header(path: Path, dialect: Dialect) -> Header:
             if not content.strip():
                 continue
             if piece.bad[index]:
-                raise UnreadableError("the header has a quote that never closes", "Repair the first line of the file")
+                raise UnreadableError(
+                    "the header has a quote that never closes", "Repair the first line of the file"
+                )
             return _named(content, dialect, begin, piece.base + int(piece.after[index]), piece.base)
     raise UnreadableError("the file has no header", "The first line must name the columns")
 
 
 def _named(content: bytes, dialect: Dialect, begin: int, after: int, base: int) -> Header:
     if b"\0" in content:
-        raise UnreadableError("the header holds NUL bytes", "If the file is UTF-16 without a mark, declare 'encoding: utf-16-le'")
+        raise UnreadableError(
+            "the header holds NUL bytes",
+            "If the file is UTF-16 without a mark, declare 'encoding: utf-16-le'",
+        )
     try:
         names = [unicodedata.normalize("NFC", cell.decode()).strip() for cell in dialect.cells(content)]
     except UnicodeDecodeError as error:
         raise describe_bad_utf8(error, base) from None
     twice = [name for name, count in Counter(n for n in names if n).items() if count > 1]
     if twice:
-        raise UnreadableError(f"the header names {twice[0]!r} twice", "Rename one of the two columns in the file")
+        raise UnreadableError(
+            f"the header names {twice[0]!r} twice", "Rename one of the two columns in the file"
+        )
     return Header(tuple(names), content, begin, after)
 
 
@@ -87,17 +93,28 @@ class _Walk:
     numbers: list[Numbers] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     widths: Counter[int] = field(default_factory=Counter)
-    tail: list[tuple[int, bytes, int, bool]] = field(default_factory=list)  # number, content, fields, after a blank line
+    tail: list[tuple[int, bytes, int, bool]] = field(
+        default_factory=list
+    )  # number, content, fields, after a blank line
     ended: bool = True  # the last record has a line end
 
 
-def read_delimited(path: Path, name: str, dialect: Dialect, new_file: Callable[[str], Path]) -> SourceFile:
+def read_delimited(
+    path: Path,
+    name: str,
+    dialect: Dialect,
+    new_file: Callable[[str], Path],
+    expected: frozenset[str] = frozenset(),
+) -> SourceFile:
     """Read one UTF-8 file; `name` is what reports call it, `new_file(suffix)` names a file in the workspace.
+
+    `expected` are column names the header should have; they tell a wrong delimiter.
 
     Raises UnreadableError where the whole file can't be trusted: no or duplicate header, bytes that are no UTF-8,
     a cut-off last record, more ragged records than good ones.
     """
     header = read_header(path, dialect)
+    _judge_delimiter(header, dialect, expected)
     walk = _walk(path, dialect, header)
     _judge_end(walk, header)
     _judge_widths(walk, header)
@@ -138,11 +155,13 @@ def _walk(path: Path, dialect: Dialect, header: Header) -> _Walk:
         wrong = np.flatnonzero(ragged | piece.bad | repeated)
         walk.numbers.append(numbers[wrong])
         walk.reasons += [
-            "unclosed_quote" if piece.bad[i] else "repeated_header" if repeated[i] else "ragged" for i in wrong
+            "unclosed_quote" if piece.bad[i] else "repeated_header" if repeated[i] else "ragged"
+            for i in wrong
         ]
         kept = np.flatnonzero(~blank)[-_LAST:]
         seen = [
-            (int(numbers[i]), piece.content(i), int(piece.fields[i]), bool(blank[i - 1] if i else was_blank)) for i in kept
+            (int(numbers[i]), piece.content(i), int(piece.fields[i]), bool(blank[i - 1] if i else was_blank))
+            for i in kept
         ]
         walk.tail = (walk.tail + seen)[-_LAST:]
         was_blank = bool(blank[-1])
@@ -183,6 +202,21 @@ def _repeats(piece: Piece, header: Header) -> npt.NDArray[np.bool_]:
             same[index] = True
         at = data.find(header.bytes, at + 1)
     return same
+
+
+def _judge_delimiter(header: Header, dialect: Dialect, expected: frozenset[str]) -> None:
+    """Block where another delimiter finds more of the expected columns, or the only column is visibly several."""
+    here = len(expected.intersection(header.names))
+    for other in CANDIDATES:
+        if other == dialect.delimiter or other.encode() not in header.bytes:
+            continue
+        names = [c.decode().strip() for c in Dialect(other, dialect.quote).cells(header.bytes)]
+        if len(expected.intersection(names)) > here or (len(header.names) == 1 < len(names) and not here):
+            shown = {"\t": "\\t"}.get(other, other)
+            raise UnreadableError(
+                f"the delimiter is not {dialect.delimiter!r}: the header is {header.bytes[:200].decode(errors='replace')!r}",
+                f"Declare 'delimiter: \"{shown}\"'",
+            )
 
 
 def _judge_end(walk: _Walk, header: Header) -> None:

@@ -34,16 +34,20 @@ class PlainFile:
     notes: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_plain(source: Path, encoding: str | None, new_file: Callable[[str], Path]) -> PlainFile:
+def open_plain(
+    source: Path, encoding: str | None, new_file: Callable[[str], Path], head: int | None = None
+) -> PlainFile:
     """Make `source` readable as UTF-8.
 
     `encoding` None means UTF-8 unless the file's own mark says UTF-16 or UTF-32. `new_file(suffix)` names a file in
-    the workspace. Raises UnreadableError for empty, corrupt or over-compressed files and undecodable text, OSError
+    the workspace. With `head` only about that many bytes are copied, up to a line end, and nothing is hashed. Raises UnreadableError for empty, corrupt or over-compressed files and undecodable text, OSError
     as the file system raises it.
     """
     size = source.stat().st_size
     if size == 0:
-        raise UnreadableError("the file has 0 bytes", "Export it again; a file without rows still has a header")
+        raise UnreadableError(
+            "the file has 0 bytes", "Export it again; a file without rows still has a header"
+        )
     digest = hashlib.sha256()
     zipped = _starts_with(source, b"\x1f\x8b")
     if source.suffix == ".gz" and not zipped:
@@ -55,20 +59,25 @@ def open_plain(source: Path, encoding: str | None, new_file: Callable[[str], Pat
         notes["decompressed"] = 1
     first = next(chunks, b"")
     if not first:
-        raise UnreadableError("the file holds no data", "Export it again; a file without rows still has a header")
+        raise UnreadableError(
+            "the file holds no data", "Export it again; a file without rows still has a header"
+        )
     marked = next((name for mark, name in _MARKS if first.startswith(mark)), None)
     spoken = marked or encoding
     chunks = _chain(first, chunks)
     if spoken and codecs.lookup(spoken).name not in _UTF8:
         notes[f"transcoded_{spoken.replace('-', '')}"] = 1
         chunks = _transcode(chunks, spoken)
-    elif not zipped:
+    elif not zipped and (head is None or size <= head):
         for _ in chunks:  # only hashed: the source can be read where it lies
             pass
         return PlainFile(source, digest.hexdigest(), size, notes)
     copy = new_file(".txt")
     with copy.open("wb") as out:
         for chunk in chunks:
+            if head is not None and out.tell() + len(chunk) > head:
+                out.write(chunk[: max(chunk.rfind(b"\n"), 0) + 1])
+                break
             out.write(chunk)
     return PlainFile(copy, digest.hexdigest(), size, notes)
 
@@ -99,7 +108,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _hashed(chunks: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+def _hashed(chunks: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
@@ -123,15 +132,21 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 plain = inflate.decompress(data, CHUNK)
             except zlib.error as error:
-                raise UnreadableError(f"the gzip data is corrupt ({error})", "Fetch or compress the file again") from None
+                raise UnreadableError(
+                    f"the gzip data is corrupt ({error})", "Fetch or compress the file again"
+                ) from None
             made += len(plain)
             if made > _RATIO_FLOOR and made > MAX_RATIO * read:
-                raise UnreadableError(f"it decompresses to over {MAX_RATIO} times its size", "Is this the right file?")
+                raise UnreadableError(
+                    f"it decompresses to over {MAX_RATIO} times its size", "Is this the right file?"
+                )
             if plain:
                 yield plain
             data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
     if not inflate.eof:
-        raise UnreadableError("the gzip data ends too early", "The file is cut off or still being written: fetch it again")
+        raise UnreadableError(
+            "the gzip data ends too early", "The file is cut off or still being written: fetch it again"
+        )
 
 
 def _transcode(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

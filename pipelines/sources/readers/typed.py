@@ -1,0 +1,67 @@
+"""Parquet: typed columns pass as they are; what no contract kind can hold becomes text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.sources.readers.frame import SOURCE_RECORD, Numbers, SourceFile, UnreadableError
+
+_CORRUPT = "The file is cut off, still being written, or no Parquet: fetch it again"
+
+
+def read_parquet(path: Path, name: str) -> SourceFile:
+    """Read one Parquet file; the record count comes from its own footer.
+
+    Raises UnreadableError where footer or schema can't be read. Damaged pages show up in `decode_fully`.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            records = file.metadata.num_rows
+        schema = pl.read_parquet_schema(path)
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise UnreadableError(f"not readable as Parquet ({_first_line(error)})", _CORRUPT) from None
+    rows = pl.scan_parquet(
+        path, glob=False, hive_partitioning=False, row_index_name=SOURCE_RECORD, row_index_offset=1
+    )
+    shown = rows.select(*(_passable(n, t) for n, t in schema.items()), pl.col(SOURCE_RECORD).cast(pl.Int64))
+
+    def raw(numbers: Numbers) -> list[str]:
+        return rows_as_json(shown, numbers)
+
+    return SourceFile(name, tuple(schema), shown, records, raw)
+
+
+def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:
+    """Records (ascending numbers) as JSON objects of text, for sources that have no text of their own."""
+    wanted = (
+        rows.filter(pl.col(SOURCE_RECORD).is_in(numbers.tolist())).sort(SOURCE_RECORD).drop(SOURCE_RECORD)
+    )
+    texts = wanted.select(pl.all().cast(pl.String, strict=False)).collect()
+    return texts.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+
+
+def decode_fully(rows: pl.LazyFrame) -> int:
+    """Decode every value once and return the number of rows; raises UnreadableError for damaged pages."""
+    columns = [n for n in rows.collect_schema().names() if n != SOURCE_RECORD]
+    counts = rows.select(pl.len().alias(SOURCE_RECORD), pl.col(columns).null_count())
+    try:
+        return int(counts.collect()[SOURCE_RECORD][0])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UnreadableError(f"damaged Parquet data ({_first_line(error)})", _CORRUPT) from None
+
+
+def _passable(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if isinstance(dtype, pl.Categorical | pl.Enum | pl.Time | pl.Binary):
+        return column.cast(pl.String, strict=False)
+    if isinstance(dtype, pl.Struct):
+        return column.struct.json_encode().alias(name)
+    return column
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
