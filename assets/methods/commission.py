@@ -182,7 +182,7 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         schedules: from `compile_schedules`.
 
     Returns:
-        The positions in their order with `PRICED_COLUMNS`:
+        The positions, in any order, with `PRICED_COLUMNS`:
         `pay_before`, `pay_after` = C(s), C(s + x), `added_pay` their difference, unrounded Decimal(38,18);
         `pay_amount` Decimal(18,2) = round(C(s + x)) - round(C(s)), half up, so it adds up to the period's pay;
         `emcr` = added_pay / x and `base_rate` = C(Q-)/Q in money per unit of credit, `relative_intensity` their ratio;
@@ -213,7 +213,7 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         pl.when(size * (pl.col("_total_rate") + 1) >= _RANGE).then(pl.lit("amount_out_of_range")),
     )
     priced = (
-        positions.join(schedules.rows.lazy(), on=schedules.key, how="left", maintain_order="left")
+        positions.join(schedules.rows.lazy(), on=schedules.key, how="left")
         .with_columns(null_reason=unpriced)
         .with_columns(
             # nulls for what has no price keep every later expression free of conditions and of overflow

@@ -10,13 +10,10 @@ place of its recording. Both are then one running sum. Pricing does not belong h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 
-from assets.methods.exact import MONEY, as_money, whole_cents
-
-_CREDIT, _DEAL, _LATE = 2, 1, 0  # order at one place: late credits, then the deal itself, then credits of its own deal
+from assets.methods.exact import as_money, whole_cents
 
 
 def sum_credit_before(
@@ -46,17 +43,35 @@ def sum_credit_before(
         amount: money, may be negative.
 
     Returns:
-        The positions sorted by `by`, `time`, `deal`, with `name` Decimal(18,2): sum of `amount` over rows of the same
-        `by` whose (`time`, `deal`) is less than the position's and whose `known` <= the position's `time`. 0 when
-        there are none; null where `time` or a `by` column of the position is null.
+        The positions, in any order, with `name` Decimal(18,2): sum of `amount` over rows of the same `by` whose
+        (`time`, `deal`) is less than the position's and whose `known` <= the position's `time`. 0 when there are none;
+        null where `time` or a `by` column of the position is null.
     """
-    order = [*by, "_at", "_kind", deal]
-    late = pl.col(known) > pl.col(time) if known else pl.lit(value=False)
-    news = credits_known.filter(pl.all_horizontal(pl.col(*by, time).is_not_null())).select(
-        *by,
-        pl.when(late).then(pl.col(known or time)).otherwise(pl.col(time)).alias("_at"),
-        deal,
-        pl.when(late).then(_LATE).otherwise(_CREDIT).cast(pl.Int8).alias("_kind"),
+    numbered = positions.with_row_index("_row")
+    groups = positions.select(by).drop_nulls().unique().with_row_index("_group")
+    is_late = (pl.col(known) > pl.col(time)).fill_null(value=False) if known else pl.lit(value=False)
+    news = credits_known.join(groups, on=by).select(
+        "_group",
+        pl.when(is_late).then(pl.col(known or time)).otherwise(pl.col(time)).alias("_at"),
+        pl.when(is_late.not_()).then(pl.col(deal)).alias("_deal"),
+        pl.lit(None, dtype=pl.get_index_type()).alias("_row"),
         whole_cents(pl.col(amount)).cast(pl.Int64).alias("_cents"),
     )
-    raise NotImplementedError(order, news, _DEAL, MONEY, as_money, positions, name, Final)
+    deals = numbered.join(groups, on=by).select(
+        "_group",
+        pl.col(time).alias("_at"),
+        pl.col(deal).alias("_deal"),
+        "_row",
+        pl.lit(0, dtype=pl.Int64).alias("_cents"),
+    )
+    # at one instant: late news first (it has no deal), then each deal before the credits of its own
+    order = {"_group": False, "_at": False, "_deal": False, "_row": True}
+    sums = (
+        pl.concat([news, deals])
+        .filter(pl.col("_at").is_not_null())
+        .sort(*order, nulls_last=list(order.values()))
+        .with_columns(pl.col("_cents").cum_sum().over("_group"))
+        .filter(pl.col("_row").is_not_null())
+        .select("_row", as_money(pl.col("_cents").cast(pl.Int128)).alias(name))
+    )
+    return numbered.join(sums, on="_row", how="left").drop("_row")
