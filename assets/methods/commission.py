@@ -59,7 +59,9 @@ PRICED_COLUMNS: Final = {
     "relative_null_reason": pl.String(),
 }
 
-_RANGE: Final = 1e19  # largest credit x total rate (money) that leaves room for every intermediate in 127 bits
+_RANGE: Final = (
+    1e19  # largest credit x total rate (money) that leaves room for every intermediate in 127 bits
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,9 @@ def compile_schedules(plans: pl.DataFrame, tiers: pl.DataFrame, key: Sequence[st
     depth = max(1, lists.select(pl.col("edges").list.len().max()).item() or 0)
     gate = whole_units(pl.col("gate_attainment")).fill_null(0)
     fault = pl.coalesce(
-        pl.when(pl.col("tier_method").is_in(["incremental", "retroactive"]).not_().fill_null(value=True)).then(
-            pl.lit("tier_method_unknown")
-        ),
+        pl.when(
+            pl.col("tier_method").is_in(["incremental", "retroactive"]).not_().fill_null(value=True)
+        ).then(pl.lit("tier_method_unknown")),
         pl.when(pl.col("edges").is_null()).then(pl.lit("no_tiers")),
         "tier_fault",
     )
@@ -255,7 +257,9 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         .then(_sum(_is_reached(s, k).cast(pl.Int64) for k in k_range).clip(1))
         .alias("tier_before"),
         reason.alias("null_reason"),
-        pl.coalesce(reason, pl.when(pl.col("_base") == 0).then(pl.lit("base_rate_zero"))).alias("relative_null_reason"),
+        pl.coalesce(reason, pl.when(pl.col("_base") == 0).then(pl.lit("base_rate_zero"))).alias(
+            "relative_null_reason"
+        ),
     )
 
 
@@ -281,7 +285,9 @@ def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:
     quota = pl.col("_q").fill_null(0)
     opens, counts_from = (pl.col(c).cast(pl.Int128) * quota for c in ("_gate", "_paid_from"))
     step = {k: pl.col(f"_step_{k}").cast(pl.Int128) for k in k_range}
-    slices = _sum(step[k] * pl.max_horizontal(credit - pl.max_horizontal(_edge(k), counts_from), zero) for k in k_range)
+    slices = _sum(
+        step[k] * pl.max_horizontal(credit - pl.max_horizontal(_edge(k), counts_from), zero) for k in k_range
+    )
     rate = _sum(pl.when(_is_reached(credit, k)).then(step[k]).otherwise(zero) for k in k_range)
     lump = {k: pl.col(f"_lump_{k}").cast(pl.Int128) * CENT for k in k_range}
     lumps = _sum(pl.when(_is_reached(credit, k)).then(lump[k]).otherwise(zero) for k in k_range)
@@ -296,10 +302,18 @@ def _pay_below_quota(k_range: range) -> pl.Expr:
     zero = pl.lit(0, dtype=pl.Int128)
     quota = pl.col("_q").fill_null(1)
     is_below = {k: (pl.col(f"_edge_{k}") < UNIT).fill_null(value=False) for k in k_range}
-    step = {k: pl.when(is_below[k]).then(pl.col(f"_step_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range}
-    slices = _sum(step[k] * (UNIT - pl.max_horizontal(f"_edge_{k}", "_paid_from")).fill_null(0) for k in k_range)
-    share = pl.when("_retroactive").then(_sum(step.values()) * (UNIT - pl.col("_paid_from"))).otherwise(slices)
-    lumps = _sum(pl.when(is_below[k]).then(pl.col(f"_lump_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range)
+    step = {
+        k: pl.when(is_below[k]).then(pl.col(f"_step_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range
+    }
+    slices = _sum(
+        step[k] * (UNIT - pl.max_horizontal(f"_edge_{k}", "_paid_from")).fill_null(0) for k in k_range
+    )
+    share = (
+        pl.when("_retroactive").then(_sum(step.values()) * (UNIT - pl.col("_paid_from"))).otherwise(slices)
+    )
+    lumps = _sum(
+        pl.when(is_below[k]).then(pl.col(f"_lump_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range
+    )
     below = pl.when(pl.col("_gate") < UNIT).then(share * quota + lumps * CENT).otherwise(zero)
     return pl.when(pl.col("_s").is_not_null()).then(below)
 

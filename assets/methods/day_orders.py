@@ -75,9 +75,11 @@ def bound_day_orders(positions: pl.DataFrame, others: pl.DataFrame, schedules: S
     days = _place_days(positions, others)
     steps = range(0, days.height, _CHUNK // 64)
     bounds = pl.concat([_EMPTY, *(_bound_interval(days.slice(i, _CHUNK // 64), schedules) for i in steps)])
-    # one other credit leaves two subsets, the ends of the interval; without a turn between them the ends decide too
+    # without a turn inside the interval its ends decide, and they are subsets: none of the others, and all
     uneven = bounds.filter("turns").select("position")
-    open_days = days.join(uneven, on="position", how="semi").filter(pl.col("n_others").is_between(2, EXACT_UP_TO))
+    open_days = days.join(uneven, on="position", how="semi").filter(
+        pl.col("n_others").is_between(1, EXACT_UP_TO)
+    )
     exact = pl.concat([_EMPTY, *_bound_subsets(open_days, schedules)])
     inexact = bounds.join(exact, on="position", how="anti")
     return pl.concat([inexact, exact]).drop("turns").sort("position")
@@ -116,19 +118,30 @@ def _place_days(positions: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
 def _bound_interval(days: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
     """Bounds over every cent from `first` to `last`; `turns` where the line turns strictly between them."""
     at = shape_pay(days, schedules).at * 100
-    turns = np.where(np.isfinite(at), np.floor(at), np.nan)[:, :, None] + np.arange(-1, 3)  # a float may miss by a cent
+    turns = np.where(np.isfinite(at), np.floor(at), np.nan)[:, :, None] + np.arange(
+        -1, 3
+    )  # a float may miss by a cent
     credit = days.select(whole_cents(pl.col("credited_amount")).cast(pl.Float64)).to_numpy()[:, 0]
     candidates = np.concatenate([turns, turns - credit[:, None, None]], axis=1).reshape(days.height, -1)
     ends = days.select(pl.col("first", "last").cast(pl.Float64)).to_numpy()
     is_inside = (candidates > ends[:, :1]) & (candidates < ends[:, 1:])
     rows, columns = np.nonzero(is_inside)
     turning = days.select("position", turns=pl.Series(is_inside.any(axis=1)))
-    tried = pl.concat([
-        days.select("position", cents="first"),
-        days.select("position", cents="last"),
-        pl.DataFrame({"position": days["position"].to_numpy()[rows], "cents": candidates[rows, columns].astype(np.int64)}),
-    ])
-    return turning.join(_price_cents(tried, days, schedules), on="position", how="left").select(_EMPTY.columns)
+    tried = pl.concat(
+        [
+            days.select("position", cents="first"),
+            days.select("position", cents="last"),
+            pl.DataFrame(
+                {
+                    "position": days["position"].to_numpy()[rows],
+                    "cents": candidates[rows, columns].astype(np.int64),
+                }
+            ),
+        ]
+    )
+    return turning.join(_price_cents(tried, days, schedules), on="position", how="left").select(
+        _EMPTY.columns
+    )
 
 
 def _bound_subsets(days: pl.DataFrame, schedules: Schedules) -> Iterator[pl.DataFrame]:
@@ -138,7 +151,9 @@ def _bound_subsets(days: pl.DataFrame, schedules: Schedules) -> Iterator[pl.Data
         for chunk in part.iter_slices(max(1, _CHUNK // 2**size)):
             amounts = chunk["amounts"].list.to_array(size).to_numpy()
             sums: Cents = chunk["opens"].to_numpy()[:, None] + amounts @ subsets.T
-            tried = pl.DataFrame({"position": np.repeat(chunk["position"].to_numpy(), 2**size), "cents": sums.ravel()})
+            tried = pl.DataFrame(
+                {"position": np.repeat(chunk["position"].to_numpy(), 2**size), "cents": sums.ravel()}
+            )
             priced = _price_cents(tried.unique(), chunk, schedules)
             yield priced.select("position", pl.lit(value=True).alias("turns"), "emcr_lowest", "emcr_highest")
 
@@ -146,7 +161,9 @@ def _bound_subsets(days: pl.DataFrame, schedules: Schedules) -> Iterator[pl.Data
 def _price_cents(tried: pl.DataFrame, days: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
     """Lowest and highest EMCR of each position over the credits tried (`position`, `cents`)."""
     credit_before = as_money(pl.col("cents").cast(pl.Int128))
-    deals = tried.join(days.drop("credit_before", strict=False), on="position").with_columns(credit_before=credit_before)
+    deals = tried.join(days.drop("credit_before", strict=False), on="position").with_columns(
+        credit_before=credit_before
+    )
     return (
         price_positions(deals.lazy(), schedules)
         .group_by("position")

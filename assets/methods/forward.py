@@ -79,7 +79,9 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     cap = np.fmin(_floats(plan, pl.col("_cap")) / 100, np.inf)
     start = np.where(unpriced.to_numpy(), np.nan, np.clip(0.0, floor, cap))
     points = np.sort(np.hstack([curve.edges, curve.gate[:, None]]), axis=1)
-    points = np.sort(np.hstack([points, _crossings(curve, points, floor), _crossings(curve, points, cap)]), axis=1)
+    points = np.sort(
+        np.hstack([points, _crossings(curve, points, floor), _crossings(curve, points, cap)]), axis=1
+    )
     value, slope = curve.pay(points)
     following = np.hstack([points[:, 1:], np.full((len(points), 1), np.inf)])
     middle = np.where(np.isfinite(following), (points + following) / 2, points + 1.0)
@@ -94,7 +96,9 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     )
 
 
-def expect_marginal_rate(shape: PayShape, mean: Floats, deviation: Floats, credit: Floats | None = None) -> Floats:
+def expect_marginal_rate(
+    shape: PayShape, mean: Floats, deviation: Floats, credit: Floats | None = None
+) -> Floats:
     """Expected marginal rate when the credit at period end is Normal(mean, deviation).
 
     Args:
@@ -115,7 +119,9 @@ def expect_marginal_rate(shape: PayShape, mean: Floats, deviation: Floats, credi
         limit = (slope_change * ndtr(z) + np.where(jump == 0, 0.0, jump * density)).sum(axis=1)
         return np.where(np.isnan(shape.start), np.nan, limit)
     half = credit / 2
-    upper, lower = (_expect_pay(slope_change, jump, m[:, None] - at, deviation) for m in (mean + half, mean - half))
+    upper, lower = (
+        _expect_pay(slope_change, jump, m[:, None] - at, deviation) for m in (mean + half, mean - half)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((credit > 0) & ~np.isnan(shape.start), (upper - lower) / credit, np.nan)
 
