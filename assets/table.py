@@ -13,15 +13,14 @@ from typing import Any
 
 import polars as pl
 
-from assets.landing import Landed
-from assets.storage import Version
 from expectations.contracts import SOURCES, TABLES
 from expectations.model import Layer, Table
 
 Fact = str | int | float | bool | list[str]
 
-COMPANY, MONTH, MANIFESTS, SOURCE_TABLES = "company", "month", "manifests", "source_tables"
-_SETTINGS = frozenset({COMPANY, MONTH, MANIFESTS, SOURCE_TABLES})
+COMPANY, MONTH = "company", "month"
+MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES = "manifests", "source_manifests", "source_tables"
+_SETTINGS = frozenset({COMPANY, MONTH, MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES})
 
 
 class DeclarationError(Exception):
@@ -45,8 +44,8 @@ class TableAsset:
     """A derived table: `function(**upstream frames, company, ...)` gives its rows.
 
     Parameters may be bare names of upstream tables (LazyFrames), `company` (Company), `month` (YYYY-MM; the table is cut
-    by month), `manifests` (Mapping[str, Version] by path: every table made before) and `source_tables`
-    (Mapping[str, LazyFrame] by name: every source table that came). `months` lists the months of a cut table; its
+    by month), `manifests` (Mapping[str, Version] by path: every table but those on quality), `source_manifests` (the same,
+    source tables only) and `source_tables` (Mapping[str, LazyFrame] by name: every source table that came). `months` lists the months of a cut table; its
     parameters are a subset of the function's.
     """
 
@@ -89,11 +88,9 @@ class TableAsset:
 
 @dataclass(frozen=True)
 class SourceAsset:
-    """A source table: landed rows become typed, valid, keyed rows and rejects. `refine` is the core's engine."""
+    """A source table: its contract is all there is to say, `assets.core` refines every one of them alike."""
 
     contract: Table
-    refine: Callable[..., Any]
-    description: str = ""
 
     def __post_init__(self) -> None:
         if self.contract.layer is not Layer.CORE or self.contract.name not in SOURCES:
@@ -109,15 +106,3 @@ def table_asset(
         return TableAsset(contract, function, months)
 
     return declare
-
-
-__all__ = [
-    "DeclarationError",
-    "Fact",
-    "Landed",
-    "Made",
-    "SourceAsset",
-    "TableAsset",
-    "Version",
-    "table_asset",
-]

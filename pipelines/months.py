@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 
@@ -42,12 +40,3 @@ def monthly_partitions(first: str, last: str) -> dg.MonthlyPartitionsDefinition:
 def whole_range(first: str, last: str) -> dict[str, str]:
     """Run tags that make one run cover every month, so that jobs need no arguments."""
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-
-
-def remembered_as_of(home: Path) -> date | None:
-    """The day the last run looked from, where the configuration states none."""
-    path = home / "cache" / "as_of.json"
-    try:
-        return date.fromisoformat(json.loads(path.read_text())["as_of"])
-    except (OSError, ValueError, KeyError):
-        return None

@@ -111,7 +111,7 @@ def count_contradictions(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> 
 @table_asset(quality.SOURCE_COVERAGE)
 def source_coverage(
     source_tables: Mapping[str, pl.LazyFrame],
-    manifests: Mapping[str, Version],
+    source_manifests: Mapping[str, Version],
     deals: pl.LazyFrame,
     customer_events: pl.LazyFrame,
     company: Company,
@@ -126,7 +126,7 @@ def source_coverage(
     rows: list[dict[str, Any]] = []
     for name, table in SOURCES.items():
         if name in source_tables:
-            version = manifests[table.path]
+            version = source_manifests[table.path]
             rows += describe_source(table, source_tables, version, company, contradictions.get(name))
         else:
             rows.append(_absent(table))

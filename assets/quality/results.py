@@ -59,9 +59,9 @@ def quality_results(manifests: Mapping[str, Version]) -> pl.LazyFrame:
 
 
 @table_asset(quality.REJECTS_SUMMARY)
-def rejects_summary(manifests: Mapping[str, Version]) -> pl.LazyFrame:
+def rejects_summary(source_manifests: Mapping[str, Version]) -> pl.LazyFrame:
     """Why rows were kept aside: counts only, the rows themselves stay under `rejects/`.
 
     Grain: table, file, column, reason. A row with several faults counts once, under the first.
     """
-    return pl.LazyFrame(list_rejects(manifests), schema=quality.REJECTS_SUMMARY.schema)
+    return pl.LazyFrame(list_rejects(source_manifests), schema=quality.REJECTS_SUMMARY.schema)

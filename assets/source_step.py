@@ -1,0 +1,188 @@
+"""One step at the door: landed rows to a core table, its rejects and its duplicates; counted, audited, never half done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from assets.core.identities import blocked_by
+from assets.core.refine import Refined
+from assets.core.subjects import refine_source
+from assets.landing import Landed, LandingBlockedError
+from assets.step import Block, Step, Workshop, conform, file_metadata, finish, merge, recipe_key, remembered
+from assets.storage import Part, Staged, Version
+from expectations.checks import audit
+from expectations.model import Severity, Table
+from expectations.results import Group, Result
+
+REJECTS, DUPLICATES = "rejects", "duplicates"
+
+
+class Door(Workshop, Protocol):
+    """What a step at the door needs beside a workshop."""
+
+    def may_go_stale(self, table: str) -> bool:
+        """Whether a blocked source may go on with its last good version (`on_block: stale`)."""
+
+    def spill_file(self) -> AbstractContextManager[Path]:
+        """A file for parsed rows that should not stand in memory; gone afterwards."""
+
+    def confirm_unchanged(self, table: str) -> None:
+        """Raise LandingBlockedError where a file changed since it was read."""
+
+
+def make_source(contract: Table, door: Door, head: Version | None) -> Step:
+    """Read, parse, reject, deduplicate and stage one source table.
+
+    `head` is the newest version so far: where the source allows it, a blocked table goes on with it. A source that can't be
+    interpreted is a block, not an exception. Raises SourceUnreachableError.
+    """
+    fingerprint = door.landing.version(contract.name)
+    if fingerprint is None:
+        raise LookupError(f"{contract.name} has no source in the configuration")
+    inputs = {f"landing/{contract.name}": fingerprint}
+    key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
+    if (known := door.warehouse.find(contract.path, key)) is not None:
+        return Step(remembered(known), version=known, reused=True)
+    try:
+        step = _refine_and_stage(contract, door, key, inputs)
+    except LandingBlockedError as error:
+        block = Block(contract.path, "source_can_be_read", 1, str(error))
+        step = Step((_failed(block),), block=block)
+    if step.block is not None and head is not None and door.may_go_stale(contract.name):
+        return _go_on_stale(step, head, key)
+    return step
+
+
+def _refine_and_stage(contract: Table, door: Door, key: str, inputs: Mapping[str, str]) -> Step:
+    landed = door.landing.read(contract.name)
+    with door.spill_file() as spill:
+        refined = refine_source(
+            landed, door.company, door.pseudonyms, spill if contract.partitioned else None
+        )
+        sides = {REJECTS: refined.rejects, DUPLICATES: refined.duplicates}
+        if (blocked := blocked_by(refined, landed.reading)) is not None:
+            sentence = f"{blocked.sentence} Look at them with: aftersale rejects {contract.name}"
+            block = Block(contract.path, "few_rows_are_rejected", blocked.count, sentence)
+            return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
+        facts = _facts(landed, refined)
+        metadata = file_metadata(contract, door.company, {}, "")
+        staged, results = _stage(contract, refined.frame, door, key, metadata)
+        door.confirm_unchanged(contract.name)
+    return finish(
+        contract, door, key=key, inputs=inputs, parts=(), staged=staged,
+        results=(*_door_results(landed, refined), *results), facts=facts, sides=sides,
+    )  # fmt: skip
+
+
+def _stage(
+    contract: Table, frame: pl.LazyFrame, door: Door, key: str, metadata: Mapping[str, str]
+) -> tuple[tuple[Staged, ...], tuple[Result, ...]]:
+    """The whole table, or one file per month of its event time."""
+    if not contract.partitioned:
+        item = door.warehouse.stage(contract, conform(contract, frame), key, metadata)
+        return (item,), audit(contract, pl.scan_parquet(item.file), may_be_empty=not contract.required)
+    month = pl.col(contract.event_time).dt.convert_time_zone(door.company.timezone).dt.strftime("%Y-%m")
+    months = frame.select(month.alias("month")).unique().collect(engine="streaming")["month"].sort()
+    staged: list[Staged] = []
+    results: list[Result] = []
+    for name in months:
+        rows = frame.filter(month == name)
+        item = door.warehouse.stage(contract, conform(contract, rows), key, metadata, name)
+        staged.append(item)
+        results += audit(contract, pl.scan_parquet(item.file))
+    if not staged:
+        results += audit(contract, contract.empty())
+    return tuple(staged), merge(results)
+
+
+def _failed(block: Block, evaluated: int = 1) -> Result:
+    return Result(
+        Group.CONTRACT, block.check, Severity.BLOCK, passed=False, evaluated=evaluated, failed=block.count, detail=block.message
+    )  # fmt: skip
+
+
+def _door_results(landed: Landed, refined: Refined) -> list[Result]:
+    """The identities, counted by two ways that know nothing of each other, and what was bent or doubted on the way."""
+    counts, money = refined.counts, refined.money
+    passed = Result(
+        Group.CONTRACT, "no_row_is_lost", Severity.BLOCK, passed=counts.rows_in == counts.accounted,
+        evaluated=counts.rows_in, failed=abs(counts.rows_in - counts.accounted),
+        detail="rows in = rows out + rejected + deduplicated + not yet + filtered",
+    )  # fmt: skip
+    cents = Result(
+        Group.CONTRACT, "no_cent_is_lost", Severity.BLOCK, passed=all(m.holds for m in money),
+        evaluated=max(len(money), 1), failed=sum(not m.holds for m in money),
+        detail="the same for money, per column and currency",
+    )  # fmt: skip
+    rejected = Result(
+        Group.CONTRACT, "few_rows_are_rejected", Severity.BLOCK, passed=True, evaluated=counts.rows_in,
+        failed=counts.rejected, detail=f"limit {landed.reading.max_reject_share:.2%}",
+    )  # fmt: skip
+    doubted = [
+        Result(
+            Group.CONTRACT, _slug(name), Severity.WARN, passed=False, evaluated=counts.rows_in, failed=number, detail=name
+        )
+        for name, number in refined.warnings.items()
+    ]  # fmt: skip
+    return [passed, cents, rejected, *doubted]
+
+
+def _slug(name: str) -> str:
+    return "".join(ch if ch.isalnum() else "_" for ch in name.lower()).strip("_")
+
+
+def _facts(landed: Landed, refined: Refined) -> dict[str, Any]:
+    """Counts for the manifest and the asset's page."""
+    counts = refined.counts
+    reasons = (
+        refined.rejects.group_by("file", "column", "reason")
+        .len("rows")
+        .sort("file", "column", "reason")
+        .to_dicts()
+    )
+    money = [
+        {
+            "column": m.column, "currency": m.currency, "rows_in": str(m.rows_in), "out": str(m.out),
+            "rejected": str(m.rejected), "deduplicated": str(m.deduplicated), "not_yet": str(m.not_yet),
+        }
+        for m in refined.money
+    ]  # fmt: skip
+    return {
+        "rows_in": counts.rows_in,
+        "rows_out": counts.rows_out,
+        "rejected": counts.rejected,
+        "deduplicated": counts.deduplicated,
+        "not_yet": counts.not_yet,
+        "filtered": counts.filtered,
+        "reject_reasons": [{**r, "column": r["column"] or ""} for r in reasons],
+        "money": money,
+        "coercions": dict(refined.coercions),
+        "files": [{"path": f.path, "sha256": f.sha256, "records": f.records} for f in landed.files],
+        "max_contradiction_share": landed.reading.max_contradiction_share,
+        "notes": "; ".join(f"{name}: {n}" for name, n in refined.coercions.items()),
+    }
+
+
+def _go_on_stale(step: Step, head: Version, key: str) -> Step:
+    """The last good version under a new name, marked with its age: said in `source_coverage` and on the board."""
+    assert step.block is not None
+    since = head.facts.get("stale_since", head.created_at)
+    warning = replace(step.results[0], severity=Severity.WARN, check="source_is_fresh")
+    facts = {**head.facts, "stale_since": since, "stale_because": step.block.message}
+    kept: tuple[Part, ...] = head.parts
+    results = (*remembered(head), warning)
+    stale = replace(
+        head, key=key, facts=facts, parts=kept, checks=(*head.checks, {**warning.to_json(), **_stamp(head)})
+    )
+    return Step(results, version=stale, sides=step.sides)
+
+
+def _stamp(head: Version) -> dict[str, str]:
+    """The run and time that a warning on a stale table carries: those of its last good version."""
+    return {"run_id": head.run_id, "checked_at": head.created_at}

@@ -1,0 +1,1 @@
+"""Charts of the published tables, for asset pages and the board. Drawing is in `assets.board.charts`."""

@@ -1,0 +1,1 @@
+"""What each word of the `aftersale` command does. Parsing the command line is in `pipelines.cli`."""

@@ -1,0 +1,200 @@
+"""Words that look and change nothing but `latest`: status, rejects, snapshots, rollback, explain, verify."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipelines.exits import Exit, UsageError, one_line_of
+from pipelines.places import find_config
+from pipelines.terminal import console, show_rows
+from pipelines.warehouse.runs import Run, Runs, State
+from pipelines.warehouse.snapshots import latest_number, latest_snapshot, rollback, verify
+from pipelines.warehouse.snapshots import snapshots as read_snapshots
+
+
+def next_daily(at: str, zone: str, now: datetime) -> datetime:
+    """The next time a daily schedule ticks: wall time `at` (HH:MM) in `zone`."""
+    hour, minute = (int(part) for part in at.split(":"))
+    local = now.astimezone(ZoneInfo(zone))
+    tick = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return (
+        tick
+        if tick > local
+        else (tick.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=ZoneInfo(zone))
+    )
+
+
+def _failing(runs: Runs, run: Run | None) -> list[dict[str, Any]]:
+    if run is None:
+        return []
+    return [
+        {"table": table, **{name: check[name] for name in ("check", "severity", "failed", "evaluated")}}
+        for table, result in runs.results(run.run_id).items()
+        for check in result["checks"]
+        if not check["passed"]
+    ]
+
+
+def _stale_sources(home: Path) -> list[dict[str, Any]]:
+    newest = latest_snapshot(home)
+    tables = newest.tables if newest else {}
+    return [
+        {"table": path, "since": facts["facts"]["stale_since"]}
+        for path, facts in sorted(tables.items())
+        if facts.get("facts", {}).get("stale_since")
+    ]
+
+
+def _schedule(home: Path, now: datetime) -> dict[str, str]:
+    from pipelines.sources.config import load_config  # noqa: PLC0415
+    from pipelines.timetable import DEFAULT_DAILY  # noqa: PLC0415
+
+    path = find_config(None, home)
+    if path is None or not path.is_file():
+        return {}
+    configuration = load_config(path)
+    at = configuration.schedule.daily or DEFAULT_DAILY
+    tick = next_daily(at, configuration.company.timezone, now)
+    return {
+        "daily_refresh": tick.isoformat(),
+        "note": "runs only when switched on in the UI and `aftersale ui` is up",
+    }
+
+
+def read_status(home: Path, now: datetime) -> dict[str, Any]:
+    """What `aftersale status` says, as JSON."""
+    runs = Runs(home)
+    runs.reap_dead()
+    run, newest = runs.latest(), latest_snapshot(home)
+    snapshot = None
+    if newest is not None:
+        age = now - datetime.fromisoformat(newest.created_at)
+        snapshot = {
+            "number": newest.number,
+            "as_of": newest.as_of,
+            "created_at": newest.created_at,
+            "age_hours": round(age.total_seconds() / 3600, 2),
+            "path": str(newest.path),
+            "tables": len(newest.tables),
+        }
+    last_run = None
+    if run is not None:
+        last_run = {
+            "run_id": run.run_id,
+            "state": run.state.value,
+            "started": run.started,
+            "ended": run.ended,
+            "message": run.message,
+        }
+    return {
+        "home": str(home),
+        "snapshot": snapshot,
+        "last_run": last_run,
+        "failing_checks": _failing(runs, run),
+        "stale_sources": _stale_sources(home),
+        "next_schedule": _schedule(home, now),
+    }
+
+
+def show_status(home: Path, *, as_json: bool) -> Exit:
+    """Print it; exit 3 when the last run was blocked, 1 when it failed."""
+    found = read_status(home, datetime.now(UTC))
+    code = {State.BLOCKED.value: Exit.BLOCKED, State.FAILED.value: Exit.FAILED}
+    exit_code = code.get((found["last_run"] or {}).get("state", ""), Exit.PUBLISHED)
+    if as_json:
+        console().print(json.dumps(found, indent=2))
+        return exit_code
+    out = console()
+    snapshot, run = found["snapshot"], found["last_run"]
+    if snapshot:
+        out.print(
+            f"Snapshot {snapshot['number']}, as of {snapshot['as_of']}, {snapshot['age_hours']} hours old: {snapshot['path']}"
+        )
+    else:
+        out.print(f"Nothing is published in {home}. Start with: aftersale demo, or aftersale run")
+    if run:
+        out.print(f"Last run {run['run_id']}: {run['state']}. {one_line_of(run['message'])}")
+    if found["failing_checks"]:
+        rows = [
+            (c["table"], c["check"], c["severity"], c["failed"], c["evaluated"])
+            for c in found["failing_checks"]
+        ]
+        show_rows("Checks that do not hold", ("table", "check", "severity", "rows", "of"), rows)
+    for source in found["stale_sources"]:
+        out.print(f"Stale source: {source['table']}, last good version of {source['since']}")
+    if found["next_schedule"]:
+        out.print(
+            f"Next daily_refresh: {found['next_schedule']['daily_refresh']} ({found['next_schedule']['note']})"
+        )
+    return exit_code
+
+
+def list_snapshots(home: Path) -> Exit:
+    """Number, day, time, run of each; the newest is marked."""
+    newest = latest_number(home)
+    rows = [
+        ("latest" if s.number == newest else "", s.number, s.as_of, s.created_at, s.run_id, len(s.files))
+        for s in read_snapshots(home)
+    ]
+    if not rows:
+        console().print(f"Nothing is published in {home}.")
+        return Exit.PUBLISHED
+    show_rows("", ("", "snapshot", "as of", "published", "run", "files"), rows)
+    return Exit.PUBLISHED
+
+
+def roll_back(home: Path, number: int) -> Exit:
+    """Flip `latest`. Raises DamagedSnapshotError or StorageError; `latest` stays then."""
+    snapshot = rollback(home, number)
+    console().print(
+        f"`latest` is snapshot {snapshot.number} again, as of {snapshot.as_of}. The next run publishes anew."
+    )
+    return Exit.PUBLISHED
+
+
+def verify_home(home: Path) -> Exit:
+    """Print each problem; exit 1 where there is one."""
+    problems = verify(home)
+    for problem in problems:
+        console().print(problem)
+    if problems:
+        return Exit.FAILED
+    console().print(f"Every published file in {home} is what its manifest says.")
+    return Exit.PUBLISHED
+
+
+def explain_name(name: str) -> Exit:
+    """Print the contract."""
+    from expectations.dictionary import explain  # noqa: PLC0415
+
+    try:
+        console().print(explain(name))
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from None
+    return Exit.PUBLISHED
+
+
+def show_rejects(home: Path, table: str, limit: int) -> Exit:
+    """Rows kept aside in the newest reading of a source table, blocked or not."""
+    from expectations.contracts import SOURCES  # noqa: PLC0415
+    from pipelines.sources.config import nearest  # noqa: PLC0415
+    from pipelines.warehouse.store import Store  # noqa: PLC0415
+
+    name = table.removeprefix("core/")
+    if name not in SOURCES:
+        raise UsageError(f"no source table is called {table!r}: {nearest(name, SOURCES)}")
+    frame = Store(home).latest_rejects(f"core/{name}")
+    if frame is None or frame.is_empty():
+        console().print(f"No rejected rows of {name}.")
+        return Exit.PUBLISHED
+    columns = ("file", "record", "column", "reason", "value", "raw")
+    show_rows(
+        f"{frame.height} rejected rows of {name}", columns, frame.select(columns).head(limit).iter_rows()
+    )
+    if frame.height > limit:
+        console().print(f"{frame.height - limit} more: --limit {frame.height}")
+    return Exit.PUBLISHED

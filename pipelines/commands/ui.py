@@ -1,0 +1,49 @@
+"""`aftersale ui`: Dagster's web server and daemon over the home, on the loopback interface only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pipelines.exits import Exit
+from pipelines.places import find_config, prepare_dagster_home
+from pipelines.terminal import console
+
+LOOPBACK = "127.0.0.1"
+
+
+def run_ui(home: Path, config: Path | None, *, port: int, read_only: bool) -> Exit:
+    """Serve until interrupted. Read-only: the web server alone, nothing can be started or changed in it."""
+    folder = prepare_dagster_home(home)
+    environment = {**os.environ, "AFTERSALE_HOME": str(home), "DAGSTER_HOME": str(folder)}
+    if found := find_config(config, home):
+        environment["AFTERSALE_CONFIG"] = str(found)
+    server = ["webserver", "--read-only"] if read_only else ["dev"]
+    module = {"webserver": "dagster_webserver", "dev": "dagster"}[server[0]]
+    words = server[1:] if read_only else server
+    command = [
+        sys.executable, "-m", module, *words, "-m", "pipelines.definitions", "-h", LOOPBACK, "-p", str(port),
+    ]  # fmt: skip
+    console().print(
+        f"http://{LOOPBACK}:{port} over {home}{' (read only)' if read_only else ''}. Stop with Ctrl-C."
+    )
+    # a server started by a script inherits ignored signals and could not be stopped
+    process = subprocess.Popen(command, env=environment, preexec_fn=_listen_to_signals)  # noqa: S603, PLW1509
+    try:
+        return Exit.PUBLISHED if process.wait() in (0, -signal.SIGINT, -signal.SIGTERM) else Exit.FAILED
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        return Exit.PUBLISHED
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _listen_to_signals() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,115 @@
+"""What a snapshot holds beside its tables: catalogue, dictionary, data package, the board's page, what changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+from assets.board.page import render_board
+
+from expectations.contracts import TABLES
+from expectations.dictionary import make_datapackage, write_dictionary
+from pipelines.charts import board_charts
+from pipelines.warehouse.catalog import CATALOG, write_catalog
+from pipelines.warehouse.snapshots import Snapshot
+
+NUMBERS_COMPARED = {
+    "churn_by_incentive": "cif_churn",
+    "complaints_by_incentive": "rate_per_1000",
+    "feedback_lag_by_incentive": "median_days",
+    "board_scorecard": "measure_value",
+}
+MOST_CHANGES = 40
+
+
+def list_files(folder: Path) -> dict[str, list[str]]:
+    """Parquet files of a snapshot under construction: table path to paths relative to the folder."""
+    files: dict[str, list[str]] = {}
+    for file in sorted(folder.rglob("*.parquet")):
+        relative = file.relative_to(folder)
+        table = TABLES[relative.parts[1].removesuffix(".parquet")]
+        files.setdefault(table.path, []).append(str(relative))
+    return files
+
+
+def read_table(folder: Path, name: str) -> pl.DataFrame:
+    """A small published table, whole; no rows where it was not published."""
+    file = folder / TABLES[name].layer.value / f"{name}.parquet"
+    return pl.read_parquet(file) if file.is_file() else TABLES[name].empty().collect()
+
+
+def write_documents(
+    folder: Path, final: Path, *, as_of: str, code_version: str, previous: Snapshot | None
+) -> None:
+    """Write everything beside the tables into `folder`, which will be read as `final`."""
+    files = list_files(folder)
+    write_catalog(folder / CATALOG, final, files)
+    package = make_datapackage(files, name="aftersale", version=final.name, as_of=as_of)
+    (folder / "datapackage.json").write_text(json.dumps(package, indent=1))
+    (folder / "data_dictionary.md").write_text(write_dictionary([TABLES[p.split("/")[1]] for p in files]))
+    (folder / "board.html").write_text(render_page(folder, as_of))
+    (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version))
+
+
+def render_page(folder: Path, as_of: str) -> str:
+    """The board's page from the tables of a snapshot."""
+    return render_board(
+        read_table(folder, "board_scorecard"),
+        board_charts(folder),
+        read_table(folder, "source_coverage"),
+        as_of=as_of,
+    )
+
+
+def describe_changes(folder: Path, previous: Snapshot | None, as_of: str, code_version: str) -> str:
+    """Numbers that moved since the last snapshot, and whether data, as_of or code moved them."""
+    if previous is None:
+        return "# Changes\n\nThis is the first snapshot: nothing to compare with.\n"
+    lines = [
+        "# Changes",
+        "",
+        f"Against snapshot {previous.number}, as of {previous.as_of}. Moved by: {_causes(previous, as_of, code_version)}.",
+        "",
+    ]
+    for name, column in NUMBERS_COMPARED.items():
+        lines += _compare(name, column, previous.path, folder)
+    return "\n".join(lines) + "\n"
+
+
+def _causes(previous: Snapshot, as_of: str, code_version: str) -> str:
+    causes = ["the code"] if previous.code_version != code_version else []
+    if previous.as_of != as_of:
+        causes.append(f"as_of ({previous.as_of} to {as_of})")
+    return " and ".join(causes) or "the data"
+
+
+def _compare(name: str, column: str, before: Path, after: Path) -> list[str]:
+    key = [c for c in TABLES[name].row_key if c not in ("organisation", "quarter")]
+    old, new = read_table(before, name), read_table(after, name)
+    if column not in old.columns or not set(key) <= set(old.columns):
+        return [f"## {name}", "", "The table has another shape than before.", ""]
+    both = new.select(*key, pl.col(column).alias("now")).join(
+        old.select(*key, pl.col(column).alias("then")), on=key, how="full", coalesce=True, nulls_equal=True
+    )
+    moved = both.filter(pl.col("now").ne_missing(pl.col("then"))).sort(key)
+    if moved.is_empty():
+        return [f"## {name}", "", f"No {column} moved.", ""]
+    rows = [
+        f"| {' / '.join(str(v) for v in row[:-2])} | {_shown(row[-1])} | {_shown(row[-2])} |"
+        for row in moved.iter_rows()
+    ]
+    more = [f"{len(rows) - MOST_CHANGES} more"] if len(rows) > MOST_CHANGES else []
+    return [
+        f"## {name}: {column}",
+        "",
+        "| where | then | now |",
+        "| --- | --- | --- |",
+        *rows[:MOST_CHANGES],
+        *more,
+        "",
+    ]
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,184 @@
+"""What people see of a table in the UI: schema, counts, a preview, identities, a chart. Numbers are made elsewhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Mapping
+
+import dagster as dg
+import polars as pl
+
+from assets.step import Step
+from assets.storage import Version
+from expectations.model import Column, Kind, Layer, Presence, Table
+from expectations.results import Group, Result, Severity
+
+PREVIEW_ROWS = 5
+PREVIEW_COLUMNS = 12
+_SEVERITIES = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
+
+
+def describe_columns(contract: Table) -> dg.TableSchema:
+    """The contract's columns as Dagster shows them: unit and meaning, promises as constraints."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(column.dtype),
+                description=f"{column.description} Unit: {column.unit}."
+                if column.unit
+                else column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.presence is not Presence.REQUIRED,
+                    unique=contract.row_key == (column.name,),
+                    other=_promises(column),
+                ),
+                tags={"sensitivity": column.sensitivity.value, "kind": column.kind.value},
+            )
+            for column in contract.stored
+        ]
+    )
+
+
+def _promises(column: Column) -> list[str]:
+    words = [f"one of {', '.join(column.values)}"] if column.values else []
+    low = [f"at least {column.minimum:g}"] if column.minimum is not None else []
+    high = [f"at most {column.maximum:g}"] if column.maximum is not None else []
+    return words + low + high
+
+
+def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColumnLineage:
+    """Where ids come from: cheap, since a name means one thing everywhere."""
+    sources = list(upstream)
+    deps = {
+        column.name: [
+            dg.TableColumnDep(asset_key=dg.AssetKey([table.layer, table.name]), column_name=column.name)
+            for table in sources
+            if column.name in table.schema
+        ]
+        for column in contract.stored
+        if column.kind is Kind.ID
+    }
+    return dg.TableColumnLineage(deps_by_column={name: found for name, found in deps.items() if found})
+
+
+def describe_step(
+    contract: Table, step: Step, preview: pl.DataFrame | None, chart: str = ""
+) -> dict[str, dg.MetadataValue]:
+    """Metadata of one materialisation. `chart` is SVG text, shown inline."""
+    version = step.version
+    assert version is not None
+    described: dict[str, dg.MetadataValue] = {
+        "dagster/row_count": dg.MetadataValue.int(_rows(step, version)),
+        "reused": dg.MetadataValue.bool(step.reused),
+        "version": dg.MetadataValue.text(version.key),
+        "as_made_by_run": dg.MetadataValue.text(version.run_id),
+    }
+    if contract.event_time and not step.reused and version.facts.get("observed_until"):
+        described["observed_until"] = dg.MetadataValue.text(str(version.facts["observed_until"]))
+    for name, fact in sorted(version.facts.items()):
+        described[name] = _metadata_value(fact)
+    if preview is not None and preview.height:
+        described["preview"] = dg.MetadataValue.md(_as_markdown(preview))
+    if chart:
+        described["chart"] = dg.MetadataValue.md(f"![{contract.title}]({chart})")
+    return described
+
+
+def _rows(step: Step, version: Version) -> int:
+    return version.rows or sum(part.rows for part in version.parts) + sum(s.part.rows for s in step.staged)
+
+
+def _metadata_value(fact: object) -> dg.MetadataValue:
+    makers: dict[type, Callable[..., dg.MetadataValue]] = {
+        bool: dg.MetadataValue.bool,
+        int: dg.MetadataValue.int,
+        float: dg.MetadataValue.float,
+        str: dg.MetadataValue.text,
+    }
+    return makers.get(type(fact), dg.MetadataValue.json)(fact)
+
+
+def _as_markdown(frame: pl.DataFrame) -> str:
+    """A table of the first rows and columns, every cell escaped: data is not markup."""
+    shown = frame.head(PREVIEW_ROWS).select(frame.columns[:PREVIEW_COLUMNS])
+    lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * shown.width]
+    for row in shown.iter_rows():
+        cells = (
+            "" if v is None else html.escape(str(v)).replace("|", "&#124;").replace("\n", " ") for v in row
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    if frame.width > PREVIEW_COLUMNS:
+        lines.append(f"\n{frame.width - PREVIEW_COLUMNS} more columns")
+    return "\n".join(lines)
+
+
+def check_specs(contract: Table, groups: Iterable[Group]) -> list[dg.AssetCheckSpec]:
+    """At most three checks a table; the single sentences are in their metadata and in `quality_results`."""
+    texts = {
+        Group.CONTRACT: "Dtypes, required values, words, bounds and row rules, on every row.",
+        Group.KEYS: "No key twice.",
+        Group.STATISTICS: "The Great Expectations suite of the table.",
+    }
+    key = dg.AssetKey([contract.layer, contract.name])
+    return [dg.AssetCheckSpec(group.value, asset=key, description=texts[group]) for group in groups]
+
+
+def check_results(
+    contract: Table, groups: Iterable[Group], results: Iterable[Result]
+) -> list[dg.AssetCheckResult]:
+    """One Dagster result per group; a group nothing was evaluated for has failed, never passed by silence."""
+    by_group: Mapping[Group, list[Result]] = {g: [r for r in results if r.group is g] for g in groups}
+    shown = []
+    for group, members in by_group.items():
+        broken = [r for r in members if not r.passed]
+        table = "\n".join(
+            ["| check | severity | evaluated | failed |", "| --- | --- | --- | --- |"]
+            + [f"| {r.check} | {r.severity} | {r.evaluated} | {r.failed} |" for r in (*broken, *members[:50])]
+        )
+        shown.append(
+            dg.AssetCheckResult(
+                check_name=group.value,
+                asset_key=dg.AssetKey([contract.layer, contract.name]),
+                passed=bool(members) and not broken,
+                severity=_SEVERITIES[not members or any(r.blocks for r in broken)],
+                description=_summary(members, broken),
+                metadata={
+                    "evaluated": sum(r.evaluated for r in members),
+                    "failed": sum(r.failed for r in members),
+                    "sentences": len(members),
+                    "results": dg.MetadataValue.md(table),
+                },
+            )
+        )
+    return shown
+
+
+def _summary(members: list[Result], broken: list[Result]) -> str:
+    if not members:
+        return "nothing was evaluated"
+    if not broken:
+        return f"all {len(members)} sentences hold"
+    first = max(broken, key=lambda r: (r.severity is not Severity.WARN, r.failed))
+    return f"{first.check} fails for {first.failed} of {first.evaluated} rows"
+
+
+def group_of(contract: Table) -> str:
+    """The Dagster group: one room per subject."""
+    return _GROUPS.get(
+        contract.name, {Layer.CORE: "core", Layer.QUALITY: "quality"}.get(contract.layer, "marts")
+    )
+
+
+_GROUPS = {
+    "plan_features": "incentives",
+    "deal_incentives": "incentives",
+    "deal_outcomes": "outcomes",
+    "account_spells": "outcomes",
+    "account_months": "outcomes",
+    "feedback_hops": "voice",
+    "churn_by_incentive": "evidence",
+    "complaints_by_incentive": "evidence",
+    "feedback_lag_by_incentive": "evidence",
+    "board_scorecard": "board",
+}

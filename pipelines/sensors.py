@@ -1,0 +1,77 @@
+"""What starts or reports a run from outside: new landing files; a failed run or a blocking check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.landing import LandingBlockedError, SourceUnreachableError
+from pipelines.jobs import DAILY
+from pipelines.sources.config import Configuration
+from pipelines.sources.landing import ConfiguredLanding
+
+POLL_SECONDS = 60
+WEBHOOK_TIMEOUT_SECONDS = 10
+
+
+def fingerprint_landing(landing: ConfiguredLanding) -> str:
+    """One hash over the content of every source."""
+    versions = {name: landing.version(name) for name in sorted(landing.configuration.sources)}
+    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
+
+
+def send_webhook(url: str, payload: Mapping[str, Any]) -> None:
+    """POST JSON to the address the configuration names. Raises OSError when nobody answers."""
+    request = urllib.request.Request(  # noqa: S310 (the address is the user's own, http or https checked in the configuration)
+        url, data=json.dumps(payload).encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
+    urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_SECONDS).close()  # noqa: S310
+
+
+def build_sensors(
+    jobs: Mapping[str, Any], home: Path, configuration: Configuration | None
+) -> list[dg.SensorDefinition]:
+    """Both sensors, off until switched on."""
+
+    @dg.sensor(
+        name="landing_changed",
+        job=jobs[DAILY],
+        minimum_interval_seconds=POLL_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Runs daily_refresh when the content of a source changed.",
+    )
+    def landing_changed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if configuration is None:
+            return dg.SkipReason(
+                "no configuration: name one with AFTERSALE_CONFIG and reload the code location"
+            )
+        try:
+            fingerprint = fingerprint_landing(ConfiguredLanding(configuration, home / "cache"))
+        except (LandingBlockedError, SourceUnreachableError) as error:
+            # half-written and missing files settle by the next tick; a run would only be blocked
+            return dg.SkipReason(str(error))
+        if fingerprint == context.cursor:
+            return dg.SkipReason("no source changed")
+        context.update_cursor(fingerprint)
+        return dg.RunRequest(run_key=fingerprint)
+
+    @dg.run_failure_sensor(
+        name="tell_about_failure",
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Posts to the configured webhook when a run failed or a blocking check kept it from publishing.",
+    )
+    def tell_about_failure(context: dg.RunFailureSensorContext) -> None:
+        url = configuration.alerts.webhook if configuration else None
+        if not url:
+            context.log.info("no alerts.webhook in the configuration: nobody to tell")
+            return
+        run = context.dagster_run
+        send_webhook(url, {"run": run.run_id, "job": run.job_name, "message": context.failure_event.message})
+
+    return [landing_changed, tell_about_failure]

@@ -1,0 +1,250 @@
+"""The outside of a run: configuration, store, landing, settings, the record of what happened. One per run.
+
+Steps see it through the Protocol in `assets.step`; nothing else hands them files, clocks or secrets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import polars as pl
+from assets.core.pseudonyms import Pseudonyms, demo_key
+
+from assets.company import Company
+from assets.step import Step, describe_company
+from assets.storage import Staged, Version
+from expectations.contracts import SOURCES, TABLES
+from expectations.model import Table
+from pipelines.as_of import resolve_as_of
+from pipelines.documents import write_documents
+from pipelines.sources.config import Configuration, load_config
+from pipelines.sources.landing import ConfiguredLanding
+from pipelines.warehouse.retention import collect
+from pipelines.warehouse.runs import Run, Runs, State
+from pipelines.warehouse.snapshots import Snapshot, latest_snapshot, publish
+from pipelines.warehouse.store import Store
+
+PACKAGES = ("expectations", "assets", "pipelines")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+class SetupError(Exception):
+    """Something a run needs was never set up (exit 4); the message says what to do."""
+
+
+def read_configuration(path: Path | None) -> Configuration:
+    """Load it, or say in one line how to get one. Raises SetupError or ConfigError."""
+    if path is None:
+        raise SetupError(
+            "no configuration found: name one with --config FILE or AFTERSALE_CONFIG, put an aftersale.yaml in this "
+            "folder, or start with `aftersale demo`"
+        )
+    return load_config(path, SOURCES)
+
+
+def compute_code_version() -> str:
+    """Hash of everything that can change a number or a byte: this project's code and the engine that writes."""
+    digest = hashlib.sha256(f"polars {installed_version('polars')}".encode())
+    for package in PACKAGES:
+        for path in sorted((_ROOT / package).rglob("*")):
+            if path.suffix in {".py", ".j2", ".yaml"}:
+                digest.update(str(path.relative_to(_ROOT)).encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def pseudonyms_for(configuration: Configuration) -> Pseudonyms:
+    """Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
+
+    Raises SetupError when there is no key.
+    """
+    if key := os.environ.get("AFTERSALE_KEY"):
+        return Pseudonyms(key.encode())
+    if configuration.company.demo_seed is not None:
+        return Pseudonyms(demo_key(configuration.company.demo_seed))
+    raise SetupError(
+        "AFTERSALE_KEY is not set: seller ids are published as keyed pseudonyms; choose a long secret, keep it, "
+        "and set it in the environment"
+    )
+
+
+def silent(message: str) -> None:
+    """Progress for nobody."""
+    del message
+
+
+@dataclass
+class RunWorkshop:
+    """What the steps of one run share. Cheap to make: everything is opened on first use."""
+
+    home: Path
+    load_configuration: Callable[[], Configuration]
+    run_id: str
+    tell: Callable[[str], None] = silent
+    trouble: str = ""  # what a source last failed with; a retry may still mend it
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The configuration as it is now. Raises SetupError or ConfigError."""
+        return self.load_configuration()
+
+    @cached_property
+    def warehouse(self) -> Store:
+        """The store of the home."""
+        return Store(self.home)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The record of runs."""
+        return Runs(self.home)
+
+    @cached_property
+    def landing(self) -> ConfiguredLanding:
+        """The sources."""
+        return ConfiguredLanding(self.configuration, self.home / "cache")
+
+    @cached_property
+    def company(self) -> Company:
+        """Settings with `as_of` resolved: configured, else the newest event day in the required tables."""
+        return self.landing.company_for(resolve_as_of(self.configuration, self.landing, self.home))
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keyed ids of people."""
+        return pseudonyms_for(self.configuration)
+
+    @cached_property
+    def code_version(self) -> str:
+        """See `compute_code_version`."""
+        return compute_code_version()
+
+    def now(self) -> str:
+        """ISO 8601 UTC, seconds."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    # --- tables --------------------------------------------------------------------------------------------------
+
+    def head(self, path: str) -> Version | None:
+        """The version this run made of a table, else the newest there is."""
+        return self.warehouse.head(path, self.run_id)
+
+    def keep_aside(self, staged: Staged) -> str:
+        """Move a file that failed its audit into the run's folder."""
+        return str(self.warehouse.keep_aside(staged, self.run_id))
+
+    def may_go_stale(self, table: str) -> bool:
+        """Whether a blocked source may go on with its last good version."""
+        return self.configuration.sources[table].on_block == "stale"
+
+    @contextmanager
+    def spill_file(self) -> Iterator[Path]:
+        """A file inside the home for rows that should not stand in memory; gone afterwards."""
+        folder = self.home / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="spill-", dir=folder) as name:
+            yield Path(name) / "rows.parquet"
+
+    def confirm_unchanged(self, table: str) -> None:
+        """Raise LandingBlockedError where a file changed since it was read."""
+        self.landing.confirm_unchanged(table)
+
+    def commit(self, step: Step) -> Version:
+        """Put a step's files into the store and remember its version for this run's readers."""
+        assert step.version is not None
+        version = step.version
+        if not step.reused:
+            version = self.warehouse.commit(version, step.staged, step.sides)
+        self.warehouse.record_head(self.run_id, version)
+        return version
+
+    def scan_step(self, contract: Table, step: Step) -> pl.LazyFrame:
+        """The rows of a step, committed or only staged: months kept and months made."""
+        assert step.version is not None
+        files = [self.warehouse.part_path(p) for p in step.version.parts] + [s.file for s in step.staged]
+        return pl.scan_parquet(files, glob=False, hive_partitioning=False) if files else contract.empty()
+
+    # --- the record of the run -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _begun(self) -> Run:
+        self.runs.reap_dead()
+        return self.runs.start(self.run_id)
+
+    def begin(self) -> None:
+        """Record that this run is alive; once."""
+        assert self._begun
+
+    def record(self, table: str, step: Step, *, seconds: float) -> None:
+        """Write down what came of a step, published or not."""
+        state = "blocked" if step.block else "reused" if step.reused else "made"
+        message = step.block.message if step.block else ""
+        checks = [r.to_json() for r in step.results]
+        self.runs.write_result(
+            self.run_id,
+            table,
+            {"state": state, "message": message, "seconds": round(seconds, 3), "checks": checks},
+        )
+        if step.block:
+            self.finish(State.BLOCKED, message)
+            if step.sides:
+                self.warehouse.keep_sides(table, self.run_id, step.sides)
+        self.tell(f"{state:8} {table}")
+
+    def finish(self, state: State, message: str = "") -> None:
+        """Record how the run ended. The first trouble stays: what comes after is its consequence."""
+        run = self.runs.read(self.run_id)
+        if run is None or run.state is State.STARTED:
+            as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
+            self.runs.finish(self.run_id, state, message, as_of)
+
+    def end(self) -> None:
+        """The last word on a run that no other word was said about: jobs without a publish end here.
+
+        After a kill nobody gets here, and the next run reports it.
+        """
+        if "_begun" in self.__dict__:
+            self.finish(State.FAILED if self.trouble else State.MADE, self.trouble)
+
+    def publish(self, versions: Mapping[str, Version]) -> Snapshot:
+        """Publish a closed set. Raises NotClosedError, StorageError; `latest` stays as it was then."""
+        company = self.company
+        snapshot = publish(
+            self.warehouse,
+            versions,
+            {table.path: table.audience for table in TABLES.values()},
+            lambda folder, final: write_documents(
+                folder,
+                final,
+                as_of=company.as_of.isoformat(),
+                code_version=self.code_version,
+                previous=latest_snapshot(self.home),
+            ),
+            as_of=company.as_of.isoformat(),
+            run_id=self.run_id,
+            code_version=self.code_version,
+            facts={"recipe": self.recipe(), "company": describe_company(company)},
+        )
+        self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
+        collect(self.home, datetime.now(UTC))
+        return snapshot
+
+    def recipe(self) -> str:
+        """Names all that a whole run depends on: settings, sources, code, key. Equal recipe: nothing to do."""
+        sources = {name: self.landing.version(name) for name in sorted(self.configuration.sources)}
+        content = {
+            "company": describe_company(self.company),
+            "sources": sources,
+            "code": self.code_version,
+            "pseudonyms": self.pseudonyms.fingerprint,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
