@@ -16,14 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet
-from small_run import FaultyFiles, content, die, run
+from small_run import READING, FaultyFiles, HastyFiles, content, die, run
 
 from pipelines.warehouse.files import Files
 from pipelines.warehouse.runs import Runs, State
 from pipelines.warehouse.snapshots import latest_snapshot, snapshots, verify
-
-# dying before a read leaves what dying before the next change leaves
-READING = frozenset({"read", "list"})
 
 
 def start(job: Callable[[], object]) -> int:
@@ -71,7 +68,7 @@ def kill_everywhere(folder: Path, share: int, shares: int) -> dict[str, object]:
         seen.add(hash_now)
         if hash_now not in {old, new}:
             problems.append(f"operation {k}: latest is neither the old nor the new snapshot")
-        if wait(start(partial(run, home, 2))) != 0:
+        if wait(start(partial(run, home, 2, HastyFiles(home)))) != 0:
             problems.append(f"operation {k}: the plain re-run failed")
         elif content(latest_snapshot(home)) != new or verify(home):
             problems.append(f"operation {k}: the re-run found other content: {verify(home)}")

@@ -3,16 +3,19 @@
 import errno
 import os
 import resource
+import shutil
 import signal
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
 import polars as pl
 import pytest
-from small_run import TOTALS, FaultyFiles, run
+from small_run import DAILY, ORDERS, READING, TOTALS, FaultyFiles, run
 
 from pipelines.warehouse.files import StorageError
+from pipelines.warehouse.retention import collect
 from pipelines.warehouse.snapshots import latest_snapshot, verify
 from pipelines.warehouse.store import Store
 
@@ -80,3 +83,25 @@ def test_a_full_disk_below_polars_is_said_in_the_same_words(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_collecting_that_fails_half_way_leaves_only_whole_versions(tmp_path):
+    base = tmp_path / "base"
+    for generation in range(4):
+        run(base, generation)
+    later = datetime.now(UTC) + timedelta(days=2)
+    for k in count(1):
+        home, fault = tmp_path / str(k), Fault(errno.EIO)
+        shutil.copytree(base, home, symlinks=True)
+        try:
+            collect(home, later, FaultyFiles(home, k, fault, READING))
+        except StorageError:
+            store = Store(home)
+            # raises where a manifest names a part that is gone
+            assert all(store.versions(table.path) for table in (ORDERS, DAILY, TOTALS))
+            assert verify(home) == []
+        if fault.where is None:
+            break
+        shutil.rmtree(home)
+    assert k > 15
+    assert [v.key for v in Store(home).versions(TOTALS.path)] == ["g1-totals", "g2-totals", "g3-totals"]
