@@ -249,6 +249,12 @@ _ALL: list[Column] = [
     Column("null_reason", Kind.TEXT, "Why the exposure is null: quota_not_known, no_quota, no_plan, not_a_sale, ..."),
     Column("period_shifted", Kind.FLAG, "Whether the credit counts in another pay period than the close."),
     Column("plan_currency", Kind.ID, "Currency of the plan."),
+    Column("deal_amount", Kind.MONEY, "Amount of the deal as first recorded, in plan currency."),
+    Column("credited_amount_final", Kind.MONEY, "Credit of the deal with today's knowledge, in plan currency."),
+    Column("added_pay", Kind.ESTIMATE, "What the deal added to the seller's pay, unrounded, as known.", "money"),
+    Column("added_pay_final", Kind.ESTIMATE, "What the deal added to the seller's pay, unrounded, as final.", "money"),
+    Column("known_at_latest", Kind.TIMESTAMP, "Newest knowledge time of the plan, assignment, quota and SPIFF rows behind `emcr_as_known`.", "UTC"),
+    Column("replay_agrees", Kind.FLAG, "Whether the exposure came out the same from nothing but what was recorded by the close; null: not in the sample."),
     # ---- plan features -----------------------------------------------------------------------------------------------
     Column("jump_amount", Kind.MONEY, "Jump in pay on reaching the tier, at the plan's median quota."),
     Column("tier_from_amount", Kind.MONEY, "Credit at which the tier starts, at the plan's median quota."),

@@ -40,8 +40,8 @@ DEAL_INCENTIVES = Table(
         "opportunity_id!! rep_id!! component!! credit_type!! plan_id version plan_currency period_start period_end closed_at closed_on "
         "credited_amount split_weight quota_amount attainment_before attainment_after attainment_before_final emcr_as_known "
         "emcr_as_final emcr_forward emcr_with_spiff emcr_lowest emcr_highest base_rate relative_intensity distance_to_threshold is_pivotal "
-        "days_to_period_end added_pay_amount added_pay_amount_final spiff_amount period_shifted knowledge_time_assumed!! "
-        "null_reason",
+        "days_to_period_end tier added_pay added_pay_final added_pay_amount added_pay_amount_final spiff_amount credited_amount_final "
+        "deal_amount rate_to_reporting period_shifted knowledge_time_assumed!! known_at_latest replay_agrees null_reason",
     ),
     rules=(
         Rule("a_null_exposure_says_why", _c("emcr_as_known").is_not_null() | _c("null_reason").is_not_null(), "Never zero, never silent."),
@@ -50,6 +50,8 @@ DEAL_INCENTIVES = Table(
             (_c("emcr_lowest") <= _c("emcr_as_known") + 1e-8) & (_c("emcr_as_known") <= _c("emcr_highest") + 1e-8),
             "The canonical order is one of the orders of that day.",
         ),
+        Rule("exposure_uses_only_what_was_known", _c("known_at_latest") <= _c("closed_at"), "Later knowledge is not an incentive: it would leak the outcome."),
+        Rule("exposure_survives_a_replay", _c("replay_agrees"), "What was recorded after a close must not move its exposure."),
         Rule("days_to_period_end_is_inside_the_period", _c("days_to_period_end") >= 0, "A deal lies in its own pay period."),
     ),
     references=(Reference("rep_id", "reps"),),
