@@ -249,6 +249,7 @@ _ALL: list[Column] = [
     Column("null_reason", Kind.TEXT, "Why the exposure is null: quota_not_known, no_quota, no_plan, not_a_sale, ..."),
     Column("period_shifted", Kind.FLAG, "Whether the credit counts in another pay period than the close."),
     Column("plan_currency", Kind.ID, "Currency of the plan."),
+    Column("plan_closed_on", Kind.DATE, "Local day of the close in the plan's zone: decides the pay period."),
     Column("deal_amount", Kind.MONEY, "Amount of the deal as first recorded, in plan currency."),
     Column("credited_amount_final", Kind.MONEY, "Credit of the deal with today's knowledge, in plan currency."),
     Column("added_pay", Kind.ESTIMATE, "What the deal added to the seller's pay, unrounded, as known.", "money"),

@@ -37,7 +37,7 @@ DEAL_INCENTIVES = Table(
     key=("opportunity_id", "rep_id", "component", "credit_type"),
     columns=pick(
         VOCABULARY,
-        "opportunity_id!! rep_id!! component!! credit_type!! plan_id version plan_currency period_start period_end closed_at closed_on "
+        "opportunity_id!! rep_id!! component!! credit_type!! plan_id version plan_currency period_start period_end closed_at plan_closed_on "
         "credited_amount split_weight quota_amount attainment_before attainment_after attainment_before_final emcr_as_known "
         "emcr_as_final emcr_forward emcr_with_spiff emcr_lowest emcr_highest base_rate relative_intensity distance_to_threshold is_pivotal "
         "days_to_period_end tier added_pay added_pay_final added_pay_amount added_pay_amount_final spiff_amount credited_amount_final "

@@ -1,0 +1,173 @@
+"""Credits as they became known: which seller was told of how much credit, for which deal, when.
+
+A seller knows of a win from the earlier of the credit's and the deal's record; until the credit is recorded its amount is
+deal amount x split. The deal's own credit is taken as first recorded. Nothing is priced here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.incentives.knowledge import span_versions
+from assets.methods.exact import UNIT, as_money, divide_half_up, whole_cents, whole_units
+from expectations.contracts.commission import CREDITS
+
+COMPONENT: Final = "commission"
+"""Component of a plan with one measure, and of a credit that names none."""
+
+
+def book_credits(
+    credits: pl.LazyFrame,  # noqa: A002
+    opportunities: pl.LazyFrame,
+    *,
+    has_credits: bool,
+) -> pl.LazyFrame:
+    """The firm's credits, or, without any, each won deal credited to its seller in full.
+
+    Returns:
+        Columns of `core/credits`, one row per credit and version; `component` and `credit_type` never null. Without a
+        credits table a deal that is no longer won credits 0.
+    """
+    if has_credits:
+        return credits.select(CREDITS.schema.names()).with_columns(
+            pl.col("component").fill_null(COMPONENT), pl.col("credit_type").fill_null("primary")
+        )
+    won = pl.col("is_won") & pl.col("closed_at").is_not_null()
+    won_by_now = won.cum_max().over("opportunity_id", order_by="recorded_at")
+    return opportunities.filter(won_by_now).select(
+        credit_id="opportunity_id",
+        opportunity_id="opportunity_id",
+        rep_id="rep_id",
+        component=pl.lit(COMPONENT),
+        split_weight=pl.lit(1, dtype=pl.Decimal(18, 8)),
+        credited_amount=pl.when(won).then("amount").otherwise(pl.lit(0, dtype=pl.Decimal(18, 2))),
+        currency="currency",
+        credit_type=pl.lit("primary"),
+        credited_at="closed_at",
+        recorded_at="recorded_at",
+        knowledge_time_assumed="knowledge_time_assumed",
+    )
+
+
+def first_wins(opportunities: pl.LazyFrame) -> pl.LazyFrame:
+    """Deals as first recorded as won: one row per opportunity_id.
+
+    Returns:
+        `opportunity_id`, `closed_at`, `closed_time_known`, `amount`, `currency`, `product_id`, `deal_assumed`.
+    """
+    return (
+        opportunities.filter(pl.col("is_won"), pl.col("closed_at").is_not_null())
+        .filter(pl.col("recorded_at") == pl.col("recorded_at").min().over("opportunity_id"))
+        .select(
+            "opportunity_id",
+            "closed_at",
+            pl.col("closed_time_known").fill_null(value=True),
+            "amount",
+            "currency",
+            "product_id",
+            pl.col("knowledge_time_assumed").fill_null(value=False).alias("deal_assumed"),
+        )
+    )
+
+
+def newest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
+    """The newest version of every row."""
+    return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").max().over(key))
+
+
+def oldest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
+    """The first version of every row."""
+    return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").min().over(key))
+
+
+def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
+    """What sellers learned about credit, piece by piece.
+
+    Every change of what was known of a credit takes the old state back and brings the new one, so that a sum over the
+    pieces known at t is the credit as known at t.
+
+    Args:
+        booked: from `book_credits`.
+        opportunities: core/opportunities, all versions.
+
+    Returns:
+        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `at` (place in canonical order: time of close;
+        where the deal itself is not known as closed, time of credit), `time_known`, `amount` Decimal(18,2) signed,
+        `currency` (null: the plan's), `known` (UTC). Credits without an amount tell nothing.
+    """
+    c = pl.col
+    credit = span_versions(booked, ["credit_id"]).with_columns(
+        is_first=c("known_from") == c("known_from").min().over("credit_id")
+    )
+    deal = span_versions(
+        opportunities.select(
+            "opportunity_id",
+            "recorded_at",
+            "is_won",
+            "closed_at",
+            "closed_time_known",
+            "amount",
+            "currency",
+        ),
+        ["opportunity_id"],
+    ).with_columns(is_first=c("known_from") == c("known_from").min().over("opportunity_id"))
+    times = pl.concat(
+        [
+            credit.select("credit_id", known="known_from"),
+            credit.filter("is_first")
+            .select("credit_id", "opportunity_id")
+            .join(deal.select("opportunity_id", known="known_from"), on="opportunity_id")
+            .select("credit_id", "known"),
+        ]
+    ).unique()
+    # before its first version a row is there, but unknown
+    began = c("is_first") | (c("known_from") <= c("known"))
+    holds = began & (c("known_until").is_null() | (c("known") < c("known_until")))
+    is_told = c("known_from") <= c("known")
+    credits_then = times.join(credit, on="credit_id").filter(holds).with_columns(is_booked=is_told)
+    deals_then = (
+        times.join(credit.filter("is_first").select("credit_id", "opportunity_id"), on="credit_id")
+        .join(deal, on="opportunity_id")
+        .filter(holds)
+        .select(
+            "credit_id",
+            "known",
+            is_closed=is_told & c("closed_at").is_not_null(),
+            is_won=is_told & c("is_won") & c("closed_at").is_not_null(),
+            closed_at="closed_at",
+            closed_time_known="closed_time_known",
+            deal_amount="amount",
+            deal_currency="currency",
+        )
+    )
+    is_closed = c("is_closed").fill_null(value=False)
+    share = as_money(
+        divide_half_up(
+            whole_cents(c("deal_amount")) * whole_units(c("split_weight")).cast(pl.Int128),
+            pl.lit(UNIT, dtype=pl.Int128),
+        )
+    )
+    states = (
+        credits_then.join(deals_then, on=["credit_id", "known"], how="left")
+        .filter(c("is_booked") | c("is_won"))
+        .select(
+            "credit_id",
+            "opportunity_id",
+            "rep_id",
+            "component",
+            pl.when(is_closed).then("closed_at").otherwise("credited_at").alias("at"),
+            pl.when(is_closed).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True)).alias("time_known"),
+            pl.when("is_booked").then("credited_amount").otherwise(share).alias("amount"),
+            pl.when("is_booked").then("currency").otherwise("deal_currency").alias("currency"),
+            "known",
+        )
+        .with_columns(taken_back=c("known").shift(-1).over("credit_id", order_by="known"))
+        .filter(c("amount").is_not_null())
+    )  # fmt: skip
+    news = ["opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency", "known"]
+    taken_back = states.filter(c("taken_back").is_not_null()).with_columns(
+        amount=-c("amount"), known=c("taken_back")
+    )
+    return pl.concat([states.select(news), taken_back.select(news)])

@@ -1,0 +1,222 @@
+"""Prices of every deal, as known and as final: the numbers of `marts/deal_incentives`.
+
+One row per deal, credited seller, component and credit type. How a position is priced is up to `pricing`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.incentives.credits import book_credits, first_wins, newest, oldest, tell_news
+from assets.incentives.deal_exposures import CREDITED_LATER
+from assets.incentives.knowledge import Knowledge
+from assets.incentives.pricing import GRAIN, Firm, price_credits, read_firm
+from assets.incentives.spiffs import price_spiffs
+from assets.incentives.terms import PLACE, find_terms
+from assets.methods.exact import pay_per_credit
+from expectations.contracts.incentives import DEAL_INCENTIVES
+
+_LATER_EVENTS: Final = ("invoice", "cash")
+
+
+def price_deals(
+    opportunities: pl.LazyFrame,
+    credits: pl.LazyFrame,  # noqa: A002
+    quotas: pl.LazyFrame,
+    plans: pl.LazyFrame,
+    plan_components: pl.LazyFrame,
+    plan_tiers: pl.LazyFrame,
+    plan_assignments: pl.LazyFrame,
+    spiffs: pl.LazyFrame,
+    fx_rates: pl.LazyFrame,
+    reps: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """Price every credit as known at its close and as final (02-commission, 10-definitions).
+
+    Args:
+        opportunities: and the other tables of the core, all versions, whole.
+        credits: empty where the firm keeps none (`company.has("credits")`).
+        quotas: see above.
+        plans: see above.
+        plan_components: see above.
+        plan_tiers: see above.
+        plan_assignments: see above.
+        spiffs: see above.
+        fx_rates: see above.
+        reps: teams, for SPIFFs.
+        company: zone of days without a time, currency, fiscal year.
+
+    Returns:
+        The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
+    """
+    firm = read_firm(plans, plan_components, plan_tiers, plan_assignments, quotas, fx_rates, company)
+    booked = book_credits(credits, opportunities, has_credits=company.has("credits"))
+    known = price_as_known(booked, opportunities, firm)
+    final_credits = _credits_today(booked, opportunities, firm).collect().lazy()
+    told = final_credits.select(
+        "opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency",
+        known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+    ).filter(pl.col("amount").is_not_null())  # fmt: skip
+    final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
+    paid = price_spiffs(known.lazy(), spiffs, reps, firm.exchange)
+    return _publish(known.lazy(), _sum_final(final.lazy()), paid, firm)
+
+
+def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
+    """The exposure alone: prices of `price_credits` with nothing but what was known at each close."""
+    recorded = _credits_as_recorded(booked, opportunities)
+    return price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+
+
+def _credits_as_recorded(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
+    """Each credit as first recorded, placed at its deal's close."""
+    c = pl.col
+    return (
+        oldest(booked, "credit_id")
+        .join(first_wins(opportunities), on="opportunity_id", how="left", suffix="_of_deal")
+        .join(_why_undated(opportunities), on="opportunity_id", how="left")
+        .select(
+            *GRAIN,
+            at=pl.coalesce("closed_at", "credited_at"),
+            time_known=pl.coalesce("closed_time_known", pl.lit(value=True)),
+            amount="credited_amount",
+            currency="currency",
+            split_weight="split_weight",
+            product_id="product_id",
+            deal_amount="amount",
+            deal_currency="currency_of_deal",
+            assumed=c("knowledge_time_assumed").fill_null(value=False) | c("deal_assumed").fill_null(value=False),
+            early_reason=pl.when(c("closed_at").is_null()).then(pl.coalesce("undated", pl.lit("no_deal"))),
+        )
+    )  # fmt: skip
+
+
+def _credits_today(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """Each credit in its newest version, placed at its deal's close, or when it counts under an invoice or cash plan."""
+    c = pl.col
+    today = newest(opportunities, "opportunity_id")
+    closed = (
+        newest(booked, "credit_id")
+        .join(
+            today.filter("is_won", c("closed_at").is_not_null()).select(
+                "opportunity_id", "closed_at", "closed_time_known", "product_id", "amount", deal_currency="currency"
+            ),
+            on="opportunity_id",
+            how="left",
+        )
+        .join(_why_undated(today), on="opportunity_id", how="left")
+        .select(
+            *GRAIN,
+            at=pl.coalesce("closed_at", "credited_at"),
+            time_known=pl.coalesce("closed_time_known", pl.lit(value=True)),
+            amount="credited_amount",
+            currency="currency",
+            credited_at="credited_at",
+            split_weight="split_weight",
+            product_id="product_id",
+            deal_amount="amount",
+            deal_currency="deal_currency",
+            assumed=c("knowledge_time_assumed").fill_null(value=False),
+            early_reason=pl.when(c("closed_at").is_null()).then(pl.coalesce("undated", pl.lit("no_deal"))),
+        )
+    )  # fmt: skip
+    terms = find_terms(closed, firm.terms, firm.company.timezone, Knowledge.AS_FINAL)
+    is_later = c("credit_event").is_in(_LATER_EVENTS).fill_null(value=False)
+    return closed.join(terms.lazy().select(*PLACE, "credit_event"), on=PLACE, how="left").with_columns(
+        at=pl.when(is_later).then("credited_at").otherwise("at"),
+        time_known=pl.when(is_later).then(pl.lit(value=True)).otherwise("time_known"),
+    )
+
+
+def _why_undated(opportunities: pl.LazyFrame) -> pl.LazyFrame:
+    """Why a deal that exists has no close: never won, or won without a day."""
+    return opportunities.group_by("opportunity_id").agg(
+        undated=pl.when(pl.col("is_won").any()).then(pl.lit("no_close")).otherwise(pl.lit("not_won"))
+    )
+
+
+def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
+    """Parts of one credit that count at different times, added up."""
+    c = pl.col
+    pay = c("added_pay").cast(pl.Decimal(38, 10))
+    return (
+        final.sort(*GRAIN, "at")
+        .group_by(GRAIN, maintain_order=True)
+        .agg(
+            c("attainment_before", "quota_amount", "on").first(),
+            c("plan_id").first().alias("plan_id"),
+            credited_amount=c("credited_amount").sum(),
+            emcr=c("emcr").first(),
+            added_pay=pl.when(c("added_pay").is_not_null().all()).then(pay.sum().cast(pl.Float64)),
+            pay_amount=pl.when(c("pay_amount").is_not_null().all()).then(c("pay_amount").sum()),
+            is_priced=c("null_reason").is_null().all(),
+            n=pl.len(),
+        )
+        .with_columns(
+            # one part keeps its own rate, exact to the last decimal
+            emcr=pl.when(c("n") == 1)
+            .then("emcr")
+            .when("is_priced")
+            .then(pay_per_credit(c("added_pay").cast(pl.Decimal(38, 10)), c("credited_amount"))),
+        )
+        .select(*GRAIN, pl.all().exclude(GRAIN).name.suffix("_final"))
+    )
+
+
+def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """The mart's columns out of the two prices and the SPIFFs."""
+    c = pl.col
+    rows = (
+        known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True)
+        .join(paid, on=GRAIN, how="left")
+        .with_columns(booking=pl.lit("booking"))
+    )
+    rows = firm.exchange.find_rate(
+        rows, "rate_to_reporting", currency="plan_currency", day="on", fixed_day="period_start", policy="booking"
+    )  # fmt: skip
+    is_known = c("at").is_not_null()
+    reasons = (
+        pl.when(~is_known)
+        .then(pl.lit(CREDITED_LATER))
+        .when((c("null_reason") == "no_quota") & c("quota_amount_final").is_not_null())
+        .then(pl.lit("quota_not_known"))
+        .when((c("null_reason") == "no_plan") & c("plan_id_final").is_not_null())
+        .then(pl.lit("plan_not_known"))
+        .otherwise(pl.coalesce("null_reason", pl.when(c("emcr").is_not_null()).then("relative_null_reason")))
+    )
+    spiff = (
+        pl.when(is_known & c("spiff_known_at").is_null())
+        .then(pl.lit(0, dtype=pl.Decimal(18, 2)))
+        .otherwise("spiff_amount")
+    )
+    with_spiff = (c("added_pay") + c("spiff_amount").cast(pl.Float64)) / c("credited_amount").cast(pl.Float64)
+    day = c("on")
+    return (
+        rows.with_columns(spiff_amount=spiff)
+        .with_columns(
+            closed_at=pl.when(c("early_reason").is_null()).then("at"),
+            plan_closed_on=day,
+            emcr_as_known="emcr",
+            emcr_as_final="emcr_final",
+            emcr_forward=pl.lit(None, dtype=pl.Float64),
+            emcr_with_spiff=pl.when(c("emcr").is_null())
+            .then(None)
+            .when(c("spiff_amount") == 0)
+            .then("emcr")
+            .otherwise(with_spiff.round(8)),
+            days_to_period_end=((c("period_end") - day).dt.total_days() - 1).cast(pl.Int64),
+            tier="tier_before",
+            added_pay_amount="pay_amount",
+            added_pay_amount_final="pay_amount_final",
+            period_shifted=~c("on_final").is_between("period_start", "period_end", closed="left"),
+            knowledge_time_assumed=c("assumed").fill_null(value=False),
+            known_at_latest=pl.max_horizontal("known_at_latest", "spiff_known_at"),
+            replay_agrees=pl.lit(None, dtype=pl.Boolean),
+            null_reason=reasons,
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items())
+    )  # fmt: skip

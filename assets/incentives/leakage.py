@@ -1,0 +1,190 @@
+"""The leakage check: exposures recomputed from nothing but what was recorded by the close.
+
+A sample of deals is replayed. Each gets a company of its own that holds only its sellers' rows recorded by its close
+(under ids of its own, so that one pricing run serves all), and credits its sellers knew of but nobody had recorded yet
+carry a wrong amount that must not matter. What the deal itself brings (credit, split, product, close) is taken as first recorded,
+as everywhere. The published exposure must come out unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.incentives.credits import book_credits
+from assets.incentives.deal_prices import price_as_known
+from assets.incentives.pricing import GRAIN, read_firm
+
+SAMPLE: Final = 200
+"""Deals replayed: enough to meet every plan and month of a firm, few enough to cost a second."""
+
+_POISON: Final = pl.lit(7_777_777, dtype=pl.Decimal(18, 2))
+_COMPARED: Final = {
+    "emcr": "emcr_as_known",
+    "emcr_lowest": "emcr_lowest",
+    "emcr_highest": "emcr_highest",
+    "attainment_before": "attainment_before",
+    "distance_to_threshold": "distance_to_threshold",
+    "is_pivotal": "is_pivotal",
+    "quota_amount": "quota_amount",
+}
+
+
+def check_replay(
+    published: pl.LazyFrame,
+    opportunities: pl.LazyFrame,
+    credits: pl.LazyFrame,  # noqa: A002
+    quotas: pl.LazyFrame,
+    plans: pl.LazyFrame,
+    plan_components: pl.LazyFrame,
+    plan_tiers: pl.LazyFrame,
+    plan_assignments: pl.LazyFrame,
+    fx_rates: pl.LazyFrame,
+    company: Company,
+    *,
+    sample: int = SAMPLE,
+) -> pl.LazyFrame:
+    """Fill `replay_agrees` of the sampled deals; the contract blocks the table where it is false.
+
+    Args:
+        published: rows of `marts/deal_incentives`.
+        opportunities: and the other tables of the core, all versions, whole.
+        credits: see above.
+        quotas: see above.
+        plans: see above.
+        plan_components: see above.
+        plan_tiers: see above.
+        plan_assignments: see above.
+        fx_rates: see above (without knowledge times).
+        company: the settings of the run.
+        sample: how many deals; evenly spread over time of close.
+
+    Returns:
+        The published rows in any order, `replay_agrees` true or false on the sampled deals, null on all others.
+    """
+    c = pl.col
+    asked = _draw_sample(published, sample).collect()
+    sellers = (
+        published.filter(c("credited_amount").is_not_null())
+        .join(asked.lazy(), on="opportunity_id")
+        .select("case", "close", "rep_id", own="opportunity_id")
+        .unique()
+        .collect()
+        .lazy()
+    )
+    closes = asked.lazy().select("case", "close", own="opportunity_id")
+    booked = book_credits(credits, opportunities, has_credits=company.has("credits"))
+    known_credits = _copy_credits(booked, opportunities, sellers).collect().lazy()
+    known_deals = _copy_deals(known_credits, opportunities, closes)
+    by_seller = {
+        name: _copy(frame, sellers, "rep_id", "rep_id")
+        for name, frame in {"quotas": quotas, "plan_assignments": plan_assignments}.items()
+    }
+    used = by_seller["plan_assignments"].select("case", "close", plan="plan_id").unique()
+    by_plan = {
+        name: _copy(frame, used, "plan_id", "plan")
+        for name, frame in {
+            "plans": plans,
+            "plan_components": plan_components,
+            "plan_tiers": plan_tiers,
+        }.items()
+    }
+    copies = {name: _rename(frame) for name, frame in (by_seller | by_plan).items()}
+    firm = read_firm(**copies, fx_rates=fx_rates, company=company)
+    replayed = price_as_known(_rename(known_credits), _rename(known_deals), firm).lazy()
+    own = closes.with_columns(opportunity_id=pl.col("case") + "|" + pl.col("own"))
+    compared = (
+        replayed.join(own, on="opportunity_id")
+        .with_columns(rep_id=c("rep_id").str.strip_prefix(c("case") + "|"), opportunity_id="own")
+        .select(*GRAIN, replayed=pl.lit(value=True), **{f"{name}_replayed": c(name) for name in _COMPARED})
+    )
+    agrees = pl.all_horizontal(
+        c(name).eq_missing(c(f"{again}_replayed")) for again, name in _COMPARED.items()
+    ) & c("replayed").fill_null(value=False)
+    is_asked = (
+        c("opportunity_id").is_in(asked["opportunity_id"].implode()) & c("credited_amount").is_not_null()
+    )
+    return (
+        published.join(compared, on=GRAIN, how="left")
+        .with_columns(replay_agrees=pl.when(is_asked).then(agrees))
+        .drop("replayed", *(f"{name}_replayed" for name in _COMPARED))
+    )  # fmt: skip
+
+
+def _draw_sample(published: pl.LazyFrame, sample: int) -> pl.LazyFrame:
+    """Deals spread evenly over time: `case` (text), `opportunity_id`, `close`."""
+    deals = (
+        published.filter(pl.col("closed_at").is_not_null(), pl.col("credited_amount").is_not_null())
+        .group_by("opportunity_id")
+        .agg(close=pl.col("closed_at").first())
+        .sort("close", "opportunity_id")
+        .with_row_index("place")
+    )
+    stride = pl.max_horizontal(pl.len() // sample, pl.lit(1))
+    return deals.filter(pl.col("place") % stride == 0).select(
+        pl.col("place").cast(pl.String).alias("case"), "opportunity_id", "close"
+    )
+
+
+def _copy(rows: pl.LazyFrame, cases: pl.LazyFrame, key: str, case_key: str) -> pl.LazyFrame:
+    """The rows every case knew by its close."""
+    return rows.join(cases, left_on=key, right_on=case_key).filter(pl.col("recorded_at") <= pl.col("close"))
+
+
+def _copy_credits(booked: pl.LazyFrame, opportunities: pl.LazyFrame, sellers: pl.LazyFrame) -> pl.LazyFrame:
+    """Credits the sellers of each case knew of; the deal's own as first recorded."""
+    c = pl.col
+    first = c("recorded_at") == c("recorded_at").min().over("credit_id")
+    won_at = (
+        opportunities.filter("is_won", c("closed_at").is_not_null())
+        .group_by("opportunity_id")
+        .agg(won_at=c("recorded_at").min())
+    )
+    ever = (
+        booked.select("credit_id", "rep_id")
+        .unique()
+        .join(sellers, on="rep_id")
+        .select("credit_id", "case", "close", "own")
+    )
+    is_recorded = c("recorded_at") <= c("close")
+    is_own = c("opportunity_id") == c("own")
+    is_known_win = (c("won_at") <= c("close")).fill_null(value=False)
+    return (
+        booked.with_columns(is_first=first)
+        .join(ever.unique(), on="credit_id")
+        .join(won_at, on="opportunity_id", how="left")
+        .filter(is_recorded | (c("is_first") & (is_own | is_known_win)))
+        .with_columns(
+            credited_amount=pl.when(is_recorded | is_own).then("credited_amount").otherwise(_POISON),
+        )
+        .drop("is_first", "won_at")
+    )  # fmt: skip
+
+
+def _copy_deals(
+    known_credits: pl.LazyFrame, opportunities: pl.LazyFrame, closes: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Versions of the credited deals recorded by the close, and the deal's own first win."""
+    c = pl.col
+    won = c("is_won") & c("closed_at").is_not_null()
+    first_win = c("recorded_at").filter(won).min().over("opportunity_id")
+    return (
+        opportunities.with_columns(is_first_win=won & (c("recorded_at") == first_win))
+        .join(known_credits.select("opportunity_id", "case").unique(), on="opportunity_id")
+        .join(closes, on="case")
+        .filter((c("recorded_at") <= c("close")) | (c("is_first_win") & (c("opportunity_id") == c("own"))))
+        .drop("is_first_win")
+    )
+
+
+def _of_case(name: str) -> pl.Expr:
+    return (pl.col("case") + "|" + pl.col(name)).alias(name)
+
+
+def _rename(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Give every case ids of its own."""
+    names = rows.collect_schema().names()
+    ids = [n for n in ("opportunity_id", "credit_id", "rep_id", "plan_id") if n in names]
+    return rows.with_columns(_of_case(n) for n in ids).drop("case", "close", "own", strict=False)

@@ -1,0 +1,229 @@
+"""The mart `plan_features`: what each tier of each plan version looks like, with today's knowledge, at a typical quota."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.incentives.knowledge import Knowledge, holds
+from assets.incentives.pay_periods import list_quotas
+from assets.incentives.plan_schedules import KEY, PlanBook, read_plan_book
+from assets.incentives.terms import list_terms
+from assets.methods.exact import as_money, whole_cents
+from assets.methods.plan_shape import describe_tiers
+from assets.table import table_asset
+from expectations.contracts.incentives import PLAN_FEATURES
+
+_PLAN: Final = ("plan_id", "version")
+_REVENUE_MEASURES: Final = ("revenue", "bookings", "activity", "market_share")
+
+
+@table_asset(PLAN_FEATURES)
+def plan_features(
+    plans: pl.LazyFrame,
+    plan_components: pl.LazyFrame,
+    plan_tiers: pl.LazyFrame,
+    plan_assignments: pl.LazyFrame,
+    quotas: pl.LazyFrame,
+    spiffs: pl.LazyFrame,
+    reps: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """Which plan features are high-powered.
+
+    One row per plan version, component and tier, newest versions. Steps: compile the plan; take the median quota and target
+    incentive of its sellers; describe tiers, jumps and convexity at that quota; add what else raises the stakes.
+
+    Do not assume that sellers face the median quota: a jump in money scales with each seller's own.
+    """
+    return describe_plans(plans, plan_components, plan_tiers, plan_assignments, quotas, spiffs, reps, company)
+
+
+def describe_plans(
+    plans: pl.LazyFrame,
+    plan_components: pl.LazyFrame,
+    plan_tiers: pl.LazyFrame,
+    plan_assignments: pl.LazyFrame,
+    quotas: pl.LazyFrame,
+    spiffs: pl.LazyFrame,
+    reps: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """Rows of `marts/plan_features` in any order (10-definitions, plan_features). Tiers without a plan have no row."""
+    c = pl.col
+    book = read_plan_book(plans, plan_components, plan_tiers)
+    newest = book.states.filter(c("known_until").is_null())
+    terms = list_terms(plans, plan_assignments).filter(holds(Knowledge.AS_FINAL))
+    incentive = terms.group_by(_PLAN).agg(target_incentive=_median("target_incentive"))
+    keys = (
+        book.rules.join(newest.select("state", *_PLAN), on="state")
+        .join(_median_quotas(terms, quotas), on=[*_PLAN, "component"], how="left")
+        .join(incentive, on=_PLAN, how="left")
+    )
+    shapes = _describe(keys, book, newest)
+    tiers = _newest(plan_tiers, [*_PLAN, "component", "tier"]).with_columns(c("product_id").fill_null(""))
+    by = [*_PLAN, "component", "product_id"]
+    tier_number = c("tier").rank("ordinal").over(by).cast(pl.Int64)
+    plan = _newest(plans, list(_PLAN)).select(
+        *_PLAN,
+        "tier_method",
+        "cap",
+        (c("clawback_method").is_not_null() | c("clawback_schedule").is_not_null()).alias("has_clawback"),
+    )
+    rows = (
+        tiers.with_columns(
+            tier_number=tier_number,
+            is_accelerator=(c("rate") > c("rate").shift(1).over(by, order_by="tier")).fill_null(value=False),
+        )
+        .join(plan, on=_PLAN)
+        .join(shapes.lazy(), on=[*by, "tier_number"], how="left")
+        .join(_revenue_share(plan_components), on=_PLAN, how="left")
+        .join(_contests(plans, spiffs, company), on=_PLAN, how="left")
+        .join(_salaries(terms.lazy(), reps), on=_PLAN, how="left")
+    )
+    return rows.with_columns(
+        product_id=pl.when(c("product_id") != "").then("product_id"),
+        is_retroactive=c("tier_method") == "retroactive",
+        has_cap=c("cap").is_not_null(),
+        revenue_weight_share=c("revenue_weight_share").fill_null(1.0),
+    ).select(c(name).cast(dtype) for name, dtype in PLAN_FEATURES.schema.items())
+
+
+def _newest(rows: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
+    return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").max().over(key))
+
+
+def _median(money: str) -> pl.Expr:
+    """Inverted-CDF median of money: a value that occurs."""
+    cents = whole_cents(pl.col(money)).cast(pl.Int64).drop_nulls().sort()
+    return as_money(cents.get((cents.len() + 1) // 2 - 1, null_on_oob=True).cast(pl.Int128))
+
+
+def _median_quotas(terms: pl.DataFrame, quotas: pl.LazyFrame) -> pl.DataFrame:
+    """Median over the quotas of the plan's sellers whose pay period meets their time on the plan."""
+    c = pl.col
+    return (
+        list_quotas(quotas)
+        .filter(holds(Knowledge.AS_FINAL))
+        .drop("month")
+        .unique()
+        .join(terms.select("rep_id", *_PLAN, "holds_from", "holds_until"), on="rep_id")
+        .filter(
+            c("period_end") > c("holds_from"),
+            c("holds_until").is_null() | (c("period_start") < c("holds_until")),
+        )
+        .group_by(*_PLAN, "component")
+        .agg(quota_amount=_median("quota_amount"))
+    )
+
+
+def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.DataFrame:
+    """Tiers of every schedule in money; shares of target pay become money at the median target incentive."""
+    c = pl.col
+    schedules = replace(
+        book.schedules, rows=book.schedules.rows.join(newest.select("state"), on="state", how="semi")
+    )
+    described = describe_tiers(keys.select(*KEY, "quota_amount"), schedules).drop(
+        "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
+    )
+    is_target = (c("rate_basis") == "target").fill_null(value=False)
+    incentive = c("target_incentive").cast(pl.Float64)
+    share = (
+        pl.when(~is_target)
+        .then(1.0)
+        .otherwise(incentive * c("weight").cast(pl.Float64) / c("quota_amount").cast(pl.Float64))
+    )
+    shaped = described.join(keys, on=KEY).with_columns(share=share)
+    # a plan pays its components together; tiers of single products are alternatives, not additions
+    top = (
+        shaped.filter(c("tier_number") == 1, c("product_id") == "")
+        .with_columns(pay=c("pay_at_double").cast(pl.Float64) * c("share"))
+        .group_by("state")
+        .agg(pay=pl.when(c("pay").is_not_null().all()).then(c("pay").sort().sum()))
+    )
+    caps = book.schedules.rows.group_by("state").agg(cap=c("_cap").first().cast(pl.Float64) / 100)
+    return (
+        shaped.join(top, on="state", how="left")
+        .join(caps, on="state", how="left")
+        .select(
+            *_PLAN,
+            "component",
+            "product_id",
+            "tier_number",
+            "tier_from_amount",
+            (c("jump_amount").cast(pl.Float64) * c("share")).round(2).cast(pl.Decimal(18, 2)).alias("jump_amount")
+            if keys.filter(is_target).height
+            else c("jump_amount"),
+            (c("base_rate") * c("share")).round(8).alias("base_rate"),
+            "accelerator_ratio",
+            "convexity",
+            "is_cliff",
+            pl.when(incentive > 0).then((pl.coalesce("cap", "pay") / incentive).round(8)).alias("leverage"),
+            c("quota_amount").alias("median_quota_amount"),
+            pl.coalesce(
+                "null_reason", pl.when(c("base_rate") == 0).then(pl.lit("base_rate_zero"))
+            ).alias("null_reason"),
+        )
+    )  # fmt: skip
+
+
+def _revenue_share(plan_components: pl.LazyFrame) -> pl.LazyFrame:
+    """Weight on revenue, bookings, activity and market share over all weights; gates weigh nothing, margin is neither."""
+    c = pl.col
+    weight = c("weight").cast(pl.Float64)
+    total = weight.sum()
+    return (
+        _newest(plan_components, [*_PLAN, "component"])
+        .filter(c("combine").fill_null("additive") != "gate")
+        .sort(*_PLAN, "component")
+        .group_by(_PLAN, maintain_order=True)
+        .agg(
+            revenue_weight_share=pl.when(total > 0).then(
+                (weight.filter(c("measure").is_in(_REVENUE_MEASURES)).sum() / total).round(8)
+            )
+        )
+    )
+
+
+def _contests(plans: pl.LazyFrame, spiffs: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Whether a contest ran while the plan version did; unknown without SPIFF data."""
+    c = pl.col
+    versions = _newest(plans, list(_PLAN)).select(*_PLAN, "valid_from", "valid_to")
+    if not company.has("spiffs"):
+        return versions.select(*_PLAN, has_contest=pl.lit(None, dtype=pl.Boolean))
+    contests = (
+        _newest(spiffs, ["spiff_id"])
+        .filter(c("is_contest").fill_null(value=False))
+        .select("plan_id", "valid_from", "valid_to")
+    )
+    overlaps = (c("valid_from_contest") < c("valid_to")).fill_null(value=True) & (
+        c("valid_to_contest") > c("valid_from")
+    )
+    named = versions.join(contests, on="plan_id", suffix="_contest").filter(overlaps).select(_PLAN)
+    # plans are few: every contest for all plans meets every version
+    for_all = (
+        versions.join(contests.filter(c("plan_id").is_null()), how="cross", suffix="_contest")
+        .filter(overlaps)
+        .select(_PLAN)
+    )
+    found = pl.concat([named, for_all]).unique().with_columns(has_contest=pl.lit(value=True))
+    return versions.join(found, on=_PLAN, how="left").select(*_PLAN, c("has_contest").fill_null(value=False))
+
+
+def _salaries(terms: pl.LazyFrame, reps: pl.LazyFrame) -> pl.LazyFrame:
+    """Whether the plan's sellers have no base salary; a missing salary is not 0."""
+    salary = pl.col("base_salary")
+    return (
+        terms.select(*_PLAN, "rep_id")
+        .join(reps.select("rep_id", "base_salary"), on="rep_id", how="left")
+        .group_by(_PLAN)
+        .agg(
+            is_all_variable=pl.when((salary > 0).any())
+            .then(pl.lit(value=False))
+            .when(salary.is_not_null().all())
+            .then(pl.lit(value=True))
+        )
+    )
