@@ -1,0 +1,222 @@
+"""Complaints per account-month by group: counts, exact intervals, and what the same exposure would have brought elsewhere.
+
+Rates are indirectly standardised over segment and tenure, because young customers complain more and a group of deals is
+rarely of average age or kind (Breslow and Day 1987, chapter 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.evidence.dimensions import ALL, UNKNOWN, find_present, group_deals, order_values, state_equations
+from assets.evidence.exposure import (
+    FOLLOWED_DAYS,
+    TENURE_STEP_DAYS,
+    UNITS_PER_DAY,
+    fiscal_quarter,
+    slice_exposure,
+)
+from assets.evidence.suppression import blank, hide_small_cells
+from assets.methods.rates import garwood_interval
+
+DAYS_PER_MONTH: Final = 30.4375
+_EXPECTED_UNITS: Final = 10**9  # expected counts are added as whole numbers of 1e-9: the order of adding can't matter
+
+_c = pl.col
+_CELL: Final = ["dimension", "value", "period"]
+_STRATUM: Final = ["segment", "tenure_quarter"]
+_NUMBERS: Final = (
+    "complaints", "upheld", "account_months", "rate_per_1000", "rate_per_1000_lo", "rate_per_1000_hi", "expected",
+    "ratio_to_lowest", "n", "n_accounts", "n_sellers",
+)  # fmt: skip
+
+
+def rate_complaints(
+    deal_outcomes: pl.LazyFrame, customer_events: pl.LazyFrame, company: Company
+) -> tuple[pl.LazyFrame, Mapping[str, int]]:
+    """Count complaints against the time in which they could have come.
+
+    Args:
+        deal_outcomes: the mart.
+        customer_events: core table; its complaints count once, for the deal they are attributed to.
+        company: `fiscal_start_month`, sources.
+
+    Returns:
+        The columns of the contract COMPLAINTS_BY_INCENTIVE, and what was left out of the rates, counted:
+        `deals_without_account`, `deals_contradicted`, `complaints_unattributed`, `complaints_contradicted`,
+        `complaints_outside_exposure` (their deal is left out, or they came after its end or after the 365 days).
+
+    A deal is followed from the day it closed, inclusive, to the day the customer left, the 365th day or the last observed
+    day, whichever is first, inclusive. Without the source `complaints` there are no rows: no complaint is not a rate of 0.
+    """
+    dimensions = find_present(deal_outcomes, company) if company.has("complaints") else ()
+    followed = _follow(deal_outcomes).collect()
+    complaints, counted = _place_complaints(customer_events, followed, company.fiscal_start_month)
+    facts = {**_count_left_out(deal_outcomes), **counted}
+    if not dimensions or followed.is_empty():
+        return _no_rows(), facts
+    slices = slice_exposure(followed.lazy(), company.fiscal_start_month).collect()
+    groups = group_deals(followed.lazy(), dimensions, ["deal", "segment", "account_id", "rep_id"])
+    exposure = _add_exposure(groups, slices)
+    sizes = _count_people(groups, slices)
+    observed = _count_complaints(groups, complaints)
+    categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()])
+    expected = _expect(exposure, observed)
+    totals = exposure.group_by(_CELL).agg(_c("day_units").sum())
+    hidden = hide_small_cells(sizes, state_equations(sizes, by=["period"], whole="period"), _CELL)
+    key = [*_CELL, "category"]
+    cells = (
+        totals.join(categories.to_frame(), how="cross")
+        .join(observed.group_by(key).agg(_c("complaints").sum(), _c("upheld").sum()), on=key, how="left")
+        .join(expected, on=key, how="left")
+        .join(hidden, on=_CELL, how="left")
+        .join(order_values(totals), on=["dimension", "value"], how="left")
+        .with_columns(_c("complaints", "upheld", "expected").fill_null(0))
+        .with_columns(account_months=_c("day_units") / UNITS_PER_DAY / DAYS_PER_MONTH)
+    )
+    return _state_rates(cells.lazy()), facts
+
+
+def _follow(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
+    """Deals that can have a rate, numbered, with their days under observation (half-open)."""
+    end = pl.min_horizontal("churned_on", "other_exit_on", "observed_until") + pl.duration(days=1)
+    return (
+        deal_outcomes.filter(_c("account_id").is_not_null() & ~_c("contradicted").fill_null(value=False))
+        .with_columns(
+            segment=_c("segment").fill_null(UNKNOWN),
+            first_day="closed_on",
+            # a cancellation before the service starts still leaves the day of the close
+            active_until=pl.max_horizontal(end, _c("closed_on") + pl.duration(days=1)),
+        )
+        .filter(_c("closed_on") <= _c("observed_until"))
+        .with_columns(
+            followed_until=pl.min_horizontal("active_until", _c("closed_on") + pl.duration(days=FOLLOWED_DAYS))
+        )
+        .sort("opportunity_id")
+        .with_row_index("deal")
+    )
+
+
+def _count_left_out(deal_outcomes: pl.LazyFrame) -> dict[str, int]:
+    no_account = _c("account_id").is_null()
+    contradicted = _c("contradicted").fill_null(value=False) & ~no_account
+    counts = deal_outcomes.select(
+        deals_without_account=no_account.sum(), deals_contradicted=contradicted.sum()
+    ).collect()
+    return dict(counts.row(0, named=True))
+
+
+def _place_complaints(
+    customer_events: pl.LazyFrame, followed: pl.DataFrame, fiscal_start_month: int
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Complaints inside the exposure of their deal, and how many are not."""
+    events = customer_events.filter(_c("kind") == "complaint").collect()
+    contradicted = events["contradicted"].fill_null(value=False)
+    unattributed = events["opportunity_id"].is_null() & ~contradicted
+    placed = (
+        events.filter(~contradicted & ~unattributed)
+        .join(followed.select("opportunity_id", "deal", "segment", "first_day", "followed_until"), on="opportunity_id")
+        .filter((_c("date") >= _c("first_day")) & (_c("date") < _c("followed_until")))
+        .select(
+            "deal",
+            "segment",
+            tenure_quarter=(_c("date") - _c("first_day")).dt.total_days() // TENURE_STEP_DAYS,
+            period=fiscal_quarter(_c("date"), fiscal_start_month),
+            category=_c("category").fill_null(UNKNOWN),
+            is_upheld=_c("is_upheld").fill_null(value=False),
+        )
+    )
+    counted = {"complaints_contradicted": int(contradicted.sum()), "complaints_unattributed": int(unattributed.sum())}
+    outside = len(events) - len(placed) - sum(counted.values())
+    return placed, {**counted, "complaints_outside_exposure": outside}
+
+
+def _with_all(frame: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Every row twice: as it is, and under `all`."""
+    return pl.concat([frame, frame.with_columns(pl.lit(ALL).alias(column))])
+
+
+def _add_exposure(groups: pl.LazyFrame, slices: pl.DataFrame) -> pl.DataFrame:
+    """`day_units` per cell and stratum."""
+    by = ["dimension", "value", "segment", "tenure_quarter", "period"]
+    added = groups.select("dimension", "value", "segment", "deal").join(slices.lazy(), on="deal")
+    return added.group_by(by).agg(_c("day_units").sum()).collect().pipe(_with_all, "period")
+
+
+def _count_people(groups: pl.LazyFrame, slices: pl.DataFrame) -> pl.DataFrame:
+    """`n`, `n_accounts`, `n_sellers` per cell."""
+    people = [pl.len().cast(pl.Int64).alias("n")] + [
+        _c(column).drop_nulls().n_unique().cast(pl.Int64).alias(name)
+        for column, name in (("account_id", "n_accounts"), ("rep_id", "n_sellers"))
+    ]
+    periods = slices.lazy().select("deal", "period").unique()
+    by_period = groups.join(periods, on="deal").group_by(_CELL).agg(people)
+    followed = groups.join(periods.select("deal").unique(), on="deal", how="semi")
+    whole = followed.group_by("dimension", "value", pl.lit(ALL).alias("period")).agg(people)
+    return pl.concat([by_period, whole]).collect().sort(_CELL)
+
+
+def _count_complaints(groups: pl.LazyFrame, complaints: pl.DataFrame) -> pl.DataFrame:
+    """Complaints per cell, stratum and category."""
+    every = complaints.pipe(_with_all, "period").pipe(_with_all, "category").drop("segment")
+    return (
+        groups.join(every.lazy(), on="deal")
+        .group_by(*_CELL, *_STRATUM, "category")
+        .agg(complaints=pl.len().cast(pl.Int64), upheld=_c("is_upheld").sum().cast(pl.Int64))
+        .collect()
+    )
+
+
+def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
+    """Complaints that each cell's exposure would bring at the rate of `all` in its segments and tenure quarters."""
+    stratum = [*_STRATUM, "period"]
+    everyone = exposure.filter(_c("dimension") == ALL).group_by(stratum).agg(of_all=_c("day_units").sum())
+    rates = (
+        observed.filter(_c("dimension") == ALL)
+        .join(everyone, on=stratum)
+        .select(*stratum, "category", rate=_c("complaints") / _c("of_all"))
+    )
+    # a cell may have several rows per stratum of period `all`; whole numbers add up the same in any order
+    units = exposure.group_by(*_CELL, *_STRATUM).agg(_c("day_units").sum())
+    share = (_c("day_units") * _c("rate") * _EXPECTED_UNITS).round().cast(pl.Int64)
+    return (
+        units.join(rates, on=stratum)
+        .group_by(*_CELL, "category")
+        .agg(expected=share.sum() / _EXPECTED_UNITS)
+    )
+
+
+def _state_rates(cells: pl.LazyFrame) -> pl.LazyFrame:
+    """Rates with intervals, ratios to the lowest band, small cells blank."""
+    per_1000 = 1000 / _c("account_months")
+    lower, upper = garwood_interval(_c("complaints"))
+    band = ["dimension", "band_of", "category", "period"]
+    reference = _c("rate_per_1000").first().over(band, order_by="value_order")
+    hides_reference = _c("suppressed").first().over(band, order_by="value_order")
+    return (
+        cells.with_columns(
+            rate_per_1000=_c("complaints") * per_1000,
+            rate_per_1000_lo=lower * per_1000,
+            rate_per_1000_hi=upper * per_1000,
+        )
+        .with_columns(
+            ratio_to_lowest=pl.when(_c("band_of").is_not_null() & (reference > 0) & ~hides_reference).then(
+                _c("rate_per_1000") / reference
+            )
+        )
+        .with_columns(pl.selectors.float().round(8))
+        .pipe(blank, _NUMBERS)
+        .select(*_CELL, "category", "value_order", "suppressed", *_NUMBERS)
+        .sort("dimension", "value", "category", "period")
+    )
+
+
+def _no_rows() -> pl.LazyFrame:
+    texts = dict.fromkeys([*_CELL, "category"], pl.String)
+    counts = dict.fromkeys(["value_order", "complaints", "upheld", "n", "n_accounts", "n_sellers"], pl.Int64)
+    numbers = dict.fromkeys([n for n in _NUMBERS if n not in counts], pl.Float64)
+    return pl.LazyFrame(schema={**texts, **counts, **numbers, "suppressed": pl.Boolean})

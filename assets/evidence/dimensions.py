@@ -1,0 +1,204 @@
+"""The dimensions of the `*_by_incentive` tables: how won deals are put into groups, as a table of facts.
+
+A group is a short text. A deal without one (no plan, no quota, no list price) stands in the group `unknown`, so that the
+groups of a dimension add up to `all`. A dimension that no deal knows has no rows: its source is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.methods.bands import (
+    CLOSING_LOAD,
+    CYCLE_DAYS,
+    DISCOUNT_SHARE,
+    RELATIVE_INTENSITY,
+    TOUCHES_30D,
+)
+
+UNKNOWN: Final = "unknown"
+ALL: Final = "all"
+
+_c = pl.col
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One way to group deals.
+
+    Attributes:
+        name: name in the column `dimension`.
+        value: text over columns of `deal_outcomes`; null where the deal's group is not known.
+        labels: the groups in their own order; empty: groups are sorted by name.
+        ordered: whether the order is one of more and less, so that a ratio to the lowest group means something.
+        crosses: names of two dimensions whose groups are combined; the second is read within the first.
+        source: a source table without which every deal would stand in one group by default.
+    """
+
+    name: str
+    value: pl.Expr
+    labels: tuple[str, ...] = ()
+    ordered: bool = False
+    crosses: tuple[str, str] | None = None
+    source: str = ""
+
+
+def _flag(column: str) -> pl.Expr:
+    return pl.when(_c(column)).then(pl.lit("yes")).when(~_c(column)).then(pl.lit("no"))
+
+
+YES_NO: Final = ("no", "yes")
+
+DIMENSIONS: Final = (
+    Dimension(ALL, pl.lit(ALL), (ALL,)),
+    Dimension("intensity_band", _c("intensity_band"), RELATIVE_INTENSITY.labels, ordered=True),
+    Dimension("emcr_quintile", _c("emcr_quintile").cast(pl.String), tuple("12345"), ordered=True),
+    Dimension("is_pivotal", _flag("is_pivotal"), YES_NO, ordered=True),
+    Dimension("period_end", _flag("period_end_close"), YES_NO, ordered=True),
+    Dimension("plan", _c("plan_id")),
+    Dimension("tier", _c("tier").cast(pl.String), tuple(map(str, range(100))), ordered=True),
+    Dimension("segment", _c("segment")),
+    Dimension("region", _c("region")),
+    Dimension("product", _c("product_id")),
+    Dimension("cohort_quarter", _c("cohort_quarter")),
+    Dimension("emcr_quintile_within_segment", pl.lit(None, pl.String), ordered=True, crosses=("segment", "emcr_quintile")),
+    Dimension("closing_load", CLOSING_LOAD.label(_c("closing_load")), CLOSING_LOAD.labels, ordered=True),
+    Dimension("month_end", _flag("month_end"), YES_NO, ordered=True),
+    Dimension("cycle", CYCLE_DAYS.label(_c("cycle_days")), CYCLE_DAYS.labels, ordered=True),
+    Dimension("discount", DISCOUNT_SHARE.label(_c("discount_share")), DISCOUNT_SHARE.labels, ordered=True),
+    Dimension("touches", TOUCHES_30D.label(_c("touches_30d")), TOUCHES_30D.labels, ordered=True),
+    Dimension("is_vulnerable", _flag("is_vulnerable"), YES_NO),
+    Dimension("is_target_profile", _flag("is_target_profile"), YES_NO),
+    Dimension(
+        "with_spiff",
+        pl.when(_c("emcr_with_spiff") > _c("emcr")).then(pl.lit("yes")).when(_c("emcr_with_spiff").is_not_null()).then(pl.lit("no")),
+        YES_NO,
+        ordered=True,
+        source="spiffs",
+    ),
+)  # fmt: skip
+
+_BY_NAME: Final = {d.name: d for d in DIMENSIONS}
+_SEPARATOR: Final = ": "
+_PARTS: Final = r"(?s)^(.*): ([^:]*)$"
+
+
+def find_present(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[Dimension, ...]:
+    """Dimensions for which at least one deal has a group. Reads `deal_outcomes` once."""
+    plain = [d for d in DIMENSIONS if not d.crosses and (not d.source or company.has(d.source))]
+    known = deal_outcomes.select(d.value.is_not_null().any().alias(d.name) for d in plain).collect()
+    present = {d.name for d in plain if known[d.name].item()} | {ALL}
+    return tuple(
+        d for d in DIMENSIONS if d.name in present or (d.crosses is not None and present.issuperset(d.crosses))
+    )
+
+
+def group_deals(
+    deals: pl.LazyFrame, dimensions: Sequence[Dimension], keep: Sequence[str | pl.Expr]
+) -> pl.LazyFrame:
+    """Repeat every deal once per dimension, with its group.
+
+    Args:
+        deals: rows with the columns of `deal_outcomes` that the dimensions read.
+        dimensions: from `find_present`.
+        keep: columns carried along.
+
+    Returns:
+        `dimension`, `value` (never null: `unknown`) and `keep`, one row per deal and dimension, lazily.
+    """
+    return pl.concat(
+        deals.select(pl.lit(d.name).alias("dimension"), _group(d).alias("value"), *keep) for d in dimensions
+    )
+
+
+def _group(dimension: Dimension) -> pl.Expr:
+    if dimension.crosses:
+        outer, inner = (_group(_BY_NAME[name]) for name in dimension.crosses)
+        return pl.concat_str(outer, inner, separator=_SEPARATOR)
+    return dimension.value.fill_null(UNKNOWN)
+
+
+def order_values(cells: pl.DataFrame) -> pl.DataFrame:
+    """Give every group its place in its dimension and say which group a ratio may refer to.
+
+    Args:
+        cells: any rows with `dimension` and `value`.
+
+    Returns:
+        One row per dimension and value: `value_order` (Int64, from 1, `unknown` last) and `band_of` (the band within
+        which groups are compared with the lowest: the dimension, or the outer group of a crossed one; null where a ratio
+        means nothing: unordered dimensions and `unknown`).
+    """
+    values = cells.select("dimension", "value").unique()
+    labels = pl.DataFrame(
+        [(d.name, v, i) for d in DIMENSIONS for i, v in enumerate(d.labels)],
+        schema={"dimension": pl.String, "value": pl.String, "label_order": pl.Int64},
+        orient="row",
+    )
+    ordered = [d.name for d in DIMENSIONS if d.ordered]
+    crossed = [d.name for d in DIMENSIONS if d.crosses]
+    outer = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 1))
+    inner = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 2)).otherwise("value")
+    return (
+        values.join(labels, on=["dimension", "value"], how="left")
+        .with_columns(outer=outer.fill_null(""), is_unknown=inner == UNKNOWN)
+        .sort("dimension", "outer", "is_unknown", "label_order", "value", nulls_last=True)
+        .with_columns(value_order=pl.int_range(1, pl.len() + 1).over("dimension"))
+        .select(
+            "dimension",
+            "value",
+            _c("value_order").cast(pl.Int64),
+            pl.when(_c("dimension").is_in(ordered) & ~_c("is_unknown")).then("outer").alias("band_of"),
+        )
+    )
+
+
+def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = "") -> pl.DataFrame:
+    """Write down which published cells add up to which.
+
+    Args:
+        cells: one row per `dimension`, `value` and the columns `by` (text or integers).
+        by: further key columns.
+        whole: one of `by` whose cells add up to its own row `all` (such as quarters to all periods).
+
+    Returns:
+        Rows for `suppression.hide_small_cells`: `equation`, `dimension`, `value`, `by` and `is_total`.
+    """
+    key = ["dimension", "value", *by]
+    cells = cells.select(key).unique()
+    inside = cells.filter(_c("dimension") != ALL)
+    simple = inside.filter(~_c("dimension").is_in([d.name for d in DIMENSIONS if d.crosses]))
+    everything = cells.filter(_c("dimension") == ALL)
+    parts = [_equations("values", simple, ["dimension", *by], is_total=False)]
+    parts += [
+        _equations("values", everything.with_columns(_dimension=pl.lit(name)), ["_dimension", *by], is_total=True)
+        for name in simple["dimension"].unique(maintain_order=True)
+    ]
+    for dimension in (d for d in DIMENSIONS if d.crosses):
+        crossed = cells.filter(_c("dimension") == dimension.name)
+        for part, margin in enumerate(dimension.crosses or (), start=1):
+            of = [pl.lit(margin).alias("_of"), _c("value").str.extract(_PARTS, part).alias("_group")]
+            total = [pl.lit(margin).alias("_of"), _c("value").alias("_group")]
+            name, within = f"{dimension.name} by {margin}", ["_of", "_group", *by]
+            parts.append(_equations(name, crossed.with_columns(of), within, is_total=False))
+            parts.append(
+                _equations(name, cells.filter(_c("dimension") == margin).with_columns(total), within, is_total=True)
+            )
+    if whole:
+        others = ["dimension", "value", *(b for b in by if b != whole)]
+        parts.append(_equations(whole, cells.filter(_c(whole) != ALL), others, is_total=False))
+        parts.append(_equations(whole, cells.filter(_c(whole) == ALL), others, is_total=True))
+    return pl.concat(p.select("equation", *key, "is_total") for p in parts)
+
+
+def _equations(name: str, members: pl.DataFrame, named_by: Sequence[str], *, is_total: bool) -> pl.DataFrame:
+    """Members of one family of equations; JSON keeps the parts of a name apart."""
+    return members.with_columns(
+        equation=pl.lit(name + " ") + pl.struct(pl.col(c).alias(f"{i}") for i, c in enumerate(named_by)).struct.json_encode(),
+        is_total=pl.lit(is_total),
+    )
