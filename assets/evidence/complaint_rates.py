@@ -21,7 +21,7 @@ from assets.evidence.exposure import (
     slice_exposure,
 )
 from assets.evidence.suppression import blank, hide_small_cells
-from assets.methods.rates import garwood_interval
+from assets.methods.rates import estimate_rate
 
 DAYS_PER_MONTH: Final = 30.4375
 _EXPECTED_UNITS: Final = 10**9  # expected counts are added as whole numbers of 1e-9: the order of adding can't matter
@@ -78,7 +78,7 @@ def rate_complaints(
         .with_columns(_c("complaints", "upheld", "expected").fill_null(0))
         .with_columns(account_months=_c("day_units") / UNITS_PER_DAY / DAYS_PER_MONTH)
     )
-    return _state_rates(cells.lazy()), facts
+    return _state_rates(cells), facts
 
 
 def _follow(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
@@ -190,19 +190,17 @@ def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _state_rates(cells: pl.LazyFrame) -> pl.LazyFrame:
+def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:
     """Rates with intervals, ratios to the lowest band, small cells blank."""
-    per_1000 = 1000 / _c("account_months")
-    lower, upper = garwood_interval(_c("complaints"))
+    rate = estimate_rate(cells["complaints"].to_numpy(), cells["account_months"].to_numpy() / 1000)
     band = ["dimension", "band_of", "category", "period"]
     reference = _c("rate_per_1000").first().over(band, order_by="value_order")
     hides_reference = _c("suppressed").first().over(band, order_by="value_order")
     return (
         cells.with_columns(
-            rate_per_1000=_c("complaints") * per_1000,
-            rate_per_1000_lo=lower * per_1000,
-            rate_per_1000_hi=upper * per_1000,
+            rate_per_1000=rate.estimate, rate_per_1000_lo=rate.lo, rate_per_1000_hi=rate.hi
         )
+        .lazy()
         .with_columns(
             ratio_to_lowest=pl.when(_c("band_of").is_not_null() & (reference > 0) & ~hides_reference).then(
                 _c("rate_per_1000") / reference

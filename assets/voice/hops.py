@@ -50,17 +50,17 @@ def follow_feedback(
     never shipped ends hop `shipped` at that moment: `left_at` with the refusal as `outcome`; it was not shipped. Working
     days are counted with the holidays of the region of the item's deal, else with weekends only.
     """
-    events = feedback_events.filter(_c("occurred_at") < _end_of(company, "feedback_events"))
+    events = feedback_events.filter(_c("occurred_at") < observation_end(company, "feedback_events"))
     recorded = set(events.select(_c("hop").unique()).collect()["hop"].drop_nulls())
     has_board = BOARD in recorded or not board_reports.limit(1).collect().is_empty()
     items = _gather_moments(feedback, events, board_reports, themes, customer_events, deals, company)
-    end = _end_of(company, "feedback_events")
+    end = observation_end(company, "feedback_events")
     hops = [_left(items, i) for i, hop in enumerate(WAY) if hop == "captured" or (i > 1 and hop in recorded)]
     hops.append(_waiting(items, [i for i, hop in enumerate(WAY) if i > 1 and hop in recorded]))
     if has_board:
         hops.append(_board(items))
     free = _list_holidays(holidays)
-    board_end = min(end, _end_of(company, "board_reports"))
+    board_end = min(end, observation_end(company, "board_reports"))
     return (
         pl.concat(hops)
         .with_columns(_end=pl.when(_c("hop") == BOARD).then(pl.lit(board_end)).otherwise(pl.lit(end)))
@@ -82,8 +82,8 @@ def follow_feedback(
     )  # fmt: skip
 
 
-def _end_of(company: Company, source: str) -> datetime:
-    """First moment after the last day that the source is known to be complete for."""
+def observation_end(company: Company, source: str) -> datetime:
+    """First moment (UTC) after the last day, in the company's zone, that the source is known to be complete for."""
     last: date = min(company.as_of, company.complete_until.get(source, company.as_of))
     return datetime.combine(last + timedelta(days=1), time(), ZoneInfo(company.timezone)).astimezone(UTC)
 
@@ -142,7 +142,7 @@ def _gather_moments(
             shipped=pl.coalesce("shipped_at", "refused_at"),
             shipped_outcome=pl.when(_c("shipped_at").is_null()).then("refusal"),
         )
-        .pipe(_add_board_reports, board_reports, themes, _end_of(company, "board_reports"))
+        .pipe(_add_board_reports, board_reports, themes, observation_end(company, "board_reports"))
     )
 
 

@@ -1,0 +1,128 @@
+"""How long feedback waits at each hop, by group of the deals it is about."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.evidence.dimensions import find_present, group_deals, order_values, state_equations
+from assets.evidence.reverse_time import fit_reverse_time, read_shares
+from assets.evidence.suppression import blank, hide_small_cells
+from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
+from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, observation_end
+
+LEFT: Final = 1
+REFUSED: Final = 2
+
+_c = pl.col
+_CELL: Final = ["dimension", "value", "hop"]
+_NUMBERS: Final = (
+    "n", "reached", "censored", "median_days", "median_days_lo", "median_days_hi", "p75_days", "captured_30d",
+    "captured_90d", "median_business_days", "n_accounts", "n_sellers",
+)  # fmt: skip
+
+
+def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Estimate the time in each hop per dimension and group.
+
+    Args:
+        feedback_hops: the mart.
+        deal_outcomes: the mart; feedback that is about no deal stands in `all` and in every `unknown`.
+        company: sources, end of observation.
+
+    Returns:
+        The columns of the contract FEEDBACK_LAG_BY_INCENTIVE. Sellers are those of the deals.
+    """
+    dimensions = find_present(deal_outcomes, company)
+    items = number_causes(feedback_hops, company).join(
+        deal_outcomes.drop("account_id", "solicited", strict=False), on="opportunity_id", how="left"
+    )
+    keep = ["hop", "account_id", "rep_id", "days", "business_days", "time_since", "cause", "is_left"]
+    groups = group_deals(items, dimensions, keep)
+    sizes = _describe(groups).collect()
+    hidden = hide_small_cells(sizes, state_equations(sizes, by=["hop"]), _CELL)
+    return (
+        hidden.lazy()
+        .join(describe_lags(groups, _CELL), on=_CELL, how="left")
+        .join(order_values(sizes).lazy(), on=["dimension", "value"])
+        .with_columns(pl.selectors.float().round(8))
+        .pipe(blank, _NUMBERS)
+        .select(*_CELL, "value_order", *_NUMBERS, "suppressed")
+        .sort(_CELL)
+    )
+
+
+def number_causes(feedback_hops: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Add `cause` (0 waiting, `LEFT`, `REFUSED`), `is_left`, and `time_since` (days from entering to the end of
+    observation of `feedback`) to the rows of `feedback_hops`."""
+    refused = (_c("hop") == "shipped") & _c("outcome").is_in(REFUSALS).fill_null(value=False)
+    since = (pl.lit(observation_end(company, "feedback")) - _c("entered_at")).dt.total_microseconds()
+    return feedback_hops.with_columns(
+        cause=pl.when("censored").then(0).when(refused).then(REFUSED).otherwise(LEFT).cast(pl.Int64),
+        time_since=pl.max_horizontal(since / MICROSECONDS_PER_DAY, "days"),
+    ).with_columns(is_left=_c("cause") == LEFT)
+
+
+def describe_lags(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
+    """Median, upper quartile and shares within 30 and 90 days, per group.
+
+    Args:
+        rows: from `number_causes`, with the columns `by`, of which `hop` is one.
+        by: columns of the group.
+
+    Returns:
+        `by`, `median_days` with its interval, `p75_days`, `median_business_days` (Kaplan-Meier, refusals censored; null while
+        more than half, or a quarter, still wait), `captured_30d`, `captured_90d` (Aalen-Johansen, refusals competing; null
+        past the longest wait). Hop `captured` is right-truncated: its median, quartile and shares are reverse-time
+        estimates, conditional on having been captured at all, without intervals.
+    """
+    captured = _c("hop") == "captured"
+    km = fit_kaplan_meier(rows.filter(~captured), by, duration="days", event="is_left")
+    in_business = fit_kaplan_meier(rows.filter(~captured), by, duration="business_days", event="is_left")
+    steps = fit_cumulative_incidence(rows.filter(~captured), by, duration="days", causes=(LEFT,))
+    shares = read_horizons(steps.drop("cause"), by, (30, 90)).select(*by, "horizon", "incidence")
+    medians = ["quantile", "quantile_lo", "quantile_hi"]
+    names = dict(zip(medians, ("median_days", "median_days_lo", "median_days_hi"), strict=True))
+    waited = (
+        read_quantile(km, by)
+        .rename(names)
+        .join(read_quantile(km, by, 0.75).select(*by, p75_days="quantile"), on=by, how="left")
+        .join(read_quantile(in_business, by).select(*by, median_business_days="quantile"), on=by, how="left")
+    )
+    for days in (30, 90):
+        at = shares.filter(_c("horizon") == days).select(*by, _c("incidence").alias(f"captured_{days}d"))
+        waited = waited.join(at, on=by, how="left")
+    order = [*by, *names.values(), "p75_days", "median_business_days", "captured_30d", "captured_90d"]
+    waited = waited.with_columns(_c("median_business_days").cast(pl.Float64)).select(order)
+    return pl.concat([waited, _describe_capture(rows.filter(captured), by).select(order)])
+
+
+def _describe_capture(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
+    steps = fit_reverse_time(rows, by, lag="days", time_since="time_since")
+    nothing = pl.lit(None, pl.Float64)
+    return read_shares(steps, by, (30, 90), (0.5, 0.75)).select(
+        *by,
+        _c("quantile_0.5").alias("median_days"),
+        nothing.alias("median_days_lo"),
+        nothing.alias("median_days_hi"),
+        _c("quantile_0.75").alias("p75_days"),
+        nothing.alias("median_business_days"),
+        _c("share_30").alias("captured_30d"),
+        _c("share_90").alias("captured_90d"),
+    )
+
+
+def _describe(groups: pl.LazyFrame) -> pl.LazyFrame:
+    return (
+        groups.group_by(_CELL)
+        .agg(
+            n=pl.len().cast(pl.Int64),
+            reached=(_c("cause") == LEFT).sum().cast(pl.Int64),
+            censored=(_c("cause") == 0).sum().cast(pl.Int64),
+            n_accounts=_c("account_id").drop_nulls().n_unique().cast(pl.Int64),
+            n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
+        )
+        .sort(_CELL)
+    )

@@ -1,0 +1,77 @@
+"""Small cells stay hidden, also from somebody who can subtract."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from assets.evidence.dimensions import state_equations
+from assets.evidence.suppression import blank, hide_small_cells
+
+KEY = ["dimension", "value"]
+
+
+def hidden_of(*cells: tuple[str, str, int, int]) -> set[tuple[str, str]]:
+    frame = pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row")
+    marked = hide_small_cells(frame, state_equations(frame), KEY)
+    assert marked.select(frame.columns).equals(frame)
+    return set(marked.filter("suppressed").select(KEY).iter_rows())
+
+
+def test_the_limits_are_five_sellers_and_ten_customers() -> None:
+    large = [("segment", v, 9, 90) for v in "abc"]
+    assert hidden_of(("all", "all", 50, 500), ("segment", "x", 5, 10), *large) == set()
+    for sellers, accounts in ((4, 10), (5, 9)):
+        assert ("segment", "x") in hidden_of(("all", "all", 50, 500), ("segment", "x", sellers, accounts), *large)
+
+
+def test_a_small_cell_hides_the_smallest_large_one_with_it() -> None:
+    cells = [("segment", "small", 2, 3), ("segment", "mid", 9, 30), ("segment", "big", 40, 400)]
+    assert hidden_of(("all", "all", 50, 433), *cells) == {("segment", "small"), ("segment", "mid")}
+
+
+def test_several_small_cells_still_hide_a_large_one() -> None:
+    # all minus the rest would show the two small ones together: five customers
+    cells = [("segment", "s1", 2, 3), ("segment", "s2", 1, 2), ("segment", "mid", 9, 30), ("segment", "big", 40, 400)]
+    assert hidden_of(("all", "all", 50, 435), *cells) == {("segment", v) for v in ("s1", "s2", "mid")}
+
+
+def test_other_dimensions_are_left_alone() -> None:
+    cells = [("segment", "small", 2, 3), ("segment", "big", 40, 400), ("region", "e", 20, 200), ("region", "w", 20, 200)]
+    assert hidden_of(("all", "all", 42, 403), *cells) == {("segment", "small"), ("segment", "big")}
+
+
+def test_a_firm_too_small_shows_nothing() -> None:
+    assert hidden_of(("all", "all", 3, 8), ("segment", "a", 3, 8)) == {("all", "all"), ("segment", "a")}
+
+
+def test_a_cell_of_two_dimensions_is_protected_along_both() -> None:
+    crossed = "emcr_quintile_within_segment"
+    cells = [("all", "all", 60, 600)]
+    cells += [("segment", s, 30, 300) for s in "ab"] + [("emcr_quintile", q, 20, 200) for q in "123"]
+    cells += [(crossed, f"{s}: {q}", 10, 100) for s in "ab" for q in "123" if (s, q) != ("a", "1")]
+    hidden = hidden_of(*cells, (crossed, "a: 1", 2, 4))
+    assert (crossed, "a: 1") in hidden
+    inside = [v for d, v in hidden if d == crossed]
+    for part in (0, 1):
+        groups = [v.split(": ")[part] for v in inside]
+        assert all(groups.count(g) >= 2 for g in groups), f"one cell alone in {inside}"
+
+
+def test_quarters_are_protected_against_their_total() -> None:
+    cells = pl.DataFrame(
+        [("all", "all", p, 30, 300) for p in ("2025-Q1", "2025-Q2", "all")]
+        + [("segment", s, p, 20, 200) for s in "ab" for p in ("2025-Q1", "2025-Q2", "all") if (s, p) != ("a", "2025-Q1")]
+        + [("segment", "a", "2025-Q1", 2, 4)],
+        schema=[*KEY, "period", "n_sellers", "n_accounts"],
+        orient="row",
+    )
+    equations = state_equations(cells, by=["period"], whole="period")
+    hidden = hide_small_cells(cells, equations, [*KEY, "period"]).filter("suppressed")
+    shown = set(hidden.select("value", "period").iter_rows())
+    # a in Q1, so a in Q2 (a's total stays) and b in Q1, and so b in Q2
+    assert shown == {(s, q) for s in "ab" for q in ("2025-Q1", "2025-Q2")}
+
+
+def test_hidden_numbers_are_null_and_never_zero() -> None:
+    frame = pl.LazyFrame({"suppressed": [True, False], "n": [3, 30]})
+    assert blank(frame, ["n"]).collect()["n"].to_list() == [None, 30]
