@@ -2,7 +2,8 @@
 
 A published total is an equation: the cells of a dimension add up to `all`, the quarters of a band to its `all` period.
 A hidden cell that stands alone in an equation is the total minus the rest. So every equation with a hidden cell hides at
-least one cell that would be large enough to show: what can be worked out is then never smaller than that cell.
+least one cell that would be large enough to show, or all that add up: what can be worked out is then never smaller than a
+cell that may be shown.
 """
 
 from __future__ import annotations
@@ -38,13 +39,9 @@ def hide_small_cells(cells: pl.DataFrame, equations: pl.DataFrame, key: Sequence
     ).sort("equation", "is_total", "n_accounts", "n_sellers", *key)
     hidden = sized.filter("_small")["_cell"]
     while True:
-        state = members.with_columns(_hidden=pl.col("_cell").is_in(hidden.implode()))
         exposed = (
-            state.filter(
-                pl.col("_hidden").any().over("equation")
-                & ~((pl.col("_hidden") & ~pl.col("_small")).any() & (pl.col("_hidden").sum() > 1)).over("equation")
-                & ~pl.col("_hidden")
-            )
+            members.with_columns(_hidden=pl.col("_cell").is_in(hidden.implode()))
+            .filter(~_is_protected().over("equation") & ~pl.col("_hidden"))
             .group_by("equation", maintain_order=True)
             .first()
         )
@@ -52,6 +49,15 @@ def hide_small_cells(cells: pl.DataFrame, equations: pl.DataFrame, key: Sequence
             break
         hidden = pl.concat([hidden, exposed["_cell"]]).unique()
     return sized.with_columns(suppressed=pl.col("_cell").is_in(hidden.implode())).drop("_cell", "_small")
+
+
+def _is_protected() -> pl.Expr:
+    """Whether an equation gives nothing away: nothing is hidden; or more than one cell is, and what they add up to is no
+    smaller than a cell that may be shown: one of them, or the total of all."""
+    hidden, part = pl.col("_hidden"), ~pl.col("is_total")
+    return ~hidden.any() | (
+        (hidden.sum() > 1) & ((hidden & ~pl.col("_small")).any() | (hidden | ~part).all())
+    )
 
 
 def blank(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

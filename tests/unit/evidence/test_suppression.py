@@ -40,6 +40,18 @@ def test_other_dimensions_are_left_alone() -> None:
     assert hidden_of(("all", "all", 42, 403), *cells) == {("segment", "small"), ("segment", "big")}
 
 
+def test_where_all_parts_are_small_the_total_may_stay() -> None:
+    parts = [("segment", v, 3, 6) for v in "abcd"]
+    assert hidden_of(("all", "all", 12, 24), *parts) == {("segment", v) for v in "abcd"}
+
+
+def test_a_part_that_is_the_whole_hides_the_total_with_it() -> None:
+    frame = pl.DataFrame(
+        [("all", "all", 30, 300), ("region", "only", 4, 300)], schema=[*KEY, "n_sellers", "n_accounts"], orient="row"
+    )
+    assert hide_small_cells(frame, state_equations(frame), KEY)["suppressed"].to_list() == [True, True]
+
+
 def test_a_firm_too_small_shows_nothing() -> None:
     assert hidden_of(("all", "all", 3, 8), ("segment", "a", 3, 8)) == {("all", "all"), ("segment", "a")}
 
