@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from glob import glob, has_magic
@@ -52,6 +55,8 @@ from pipelines.sources.transform import (
 
 INLINE = "aftersale.yaml"  # stands for the file where rows are written in the configuration
 
+_LEFT_BEHIND_SECONDS = 86_400  # longer than any run
+
 _TEXT = frozenset({".csv", ".txt", *DELIMITERS})
 _LINES = frozenset({".jsonl", ".ndjson", ".json"})
 _PARQUET = frozenset({".parquet", ".pq"})
@@ -88,9 +93,14 @@ class ConfiguredLanding:
         self.configuration = configuration
         cache_dir.mkdir(parents=True, exist_ok=True)
         self._hashes = FileHashes(cache_dir)
-        self._work = tempfile.TemporaryDirectory(prefix="reading-", dir=cache_dir, ignore_cleanup_errors=True)
+        self._work = _private_folder(cache_dir)
+        self._sweep = weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
         self._folders = count()
         self._stamps: dict[str, dict[Path, Stamp]] = {}
+
+    def close(self) -> None:
+        """Remove the copies; frames that were read and not yet written are lost."""
+        self._sweep()
 
     def version(self, table: str) -> str | None:
         """Content hash of the table's source and mapping; None where it is not mapped.
@@ -282,7 +292,7 @@ class ConfiguredLanding:
                 raise LandingBlockedError(table, file.path, f"the column {lacking[0]!r} is missing", hint)
 
     def _new_folder(self) -> Path:
-        folder = Path(self._work.name).resolve() / str(next(self._folders))
+        folder = self._work / str(next(self._folders))
         folder.mkdir()
         return folder
 
@@ -307,6 +317,15 @@ class ConfiguredLanding:
     def _where(self, table: str) -> str:
         source = self.configuration.sources[table]
         return source.path or (INLINE if source.rows is not None else QUERY)
+
+
+def _private_folder(cache: Path) -> Path:
+    """A new folder for copies, readable by its owner only; those that killed runs left behind a day ago go."""
+    for old in cache.glob("reading-*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > _LEFT_BEHIND_SECONDS:
+                shutil.rmtree(old)
+    return Path(tempfile.mkdtemp(prefix="reading-", dir=cache)).resolve()
 
 
 def _suffix(path: Path) -> str:

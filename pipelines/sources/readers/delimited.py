@@ -37,12 +37,15 @@ _CLOSING = re.compile(
 
 @dataclass(frozen=True)
 class Header:
-    """Column names in file order; unnamed ones are empty. `bytes` as they stand, `after` = offset of the first record."""
+    """Column names in file order; unnamed ones are empty.
+
+    `bytes` as they stand, `after` = offset of the first record. `plain`: any CSV reader splits it the same way.
+    """
 
     names: tuple[str, ...]
     bytes: bytes
-    begin: int
     after: int
+    plain: bool
 
 
 def read_header(path: Path, dialect: Dialect) -> Header:
@@ -60,11 +63,13 @@ def read_header(path: Path, dialect: Dialect) -> Header:
                 raise UnreadableError(
                     "the header has a quote that never closes", "Repair the first line of the file"
                 )
-            return _named(content, dialect, begin, piece.base + int(piece.after[index]), piece.base)
+            ordinary = piece.base + int(piece.start[index]) == begin and not (piece.literal[index] or piece.bare_cr)
+            names = _names_of(content, dialect, piece.base)
+            return Header(names, content, piece.base + int(piece.after[index]), bool(ordinary))
     raise UnreadableError("the file has no header", "The first line must name the columns")
 
 
-def _named(content: bytes, dialect: Dialect, begin: int, after: int, base: int) -> Header:
+def _names_of(content: bytes, dialect: Dialect, base: int) -> tuple[str, ...]:
     if b"\0" in content:
         raise UnreadableError(
             "the header holds NUL bytes",
@@ -79,7 +84,7 @@ def _named(content: bytes, dialect: Dialect, begin: int, after: int, base: int) 
         raise UnreadableError(
             f"the header names {twice[0]!r} twice", "Rename one of the two columns in the file"
         )
-    return Header(tuple(names), content, begin, after)
+    return tuple(names)
 
 
 @dataclass
@@ -139,7 +144,7 @@ def _starts_with_bom(path: Path) -> bool:
 
 
 def _walk(path: Path, dialect: Dialect, header: Header) -> _Walk:
-    walk, width = _Walk(), len(header.names)
+    walk, width = _Walk(plain=header.plain), len(header.names)
     was_blank = False
     for piece in split_file(path, dialect, header.after):
         _check_text(piece)
@@ -270,7 +275,8 @@ def _write_clean(path: Path, copy: Path, dialect: Dialect, header: Header, bad: 
     """The file without bad records and blank lines, every line end LF or CRLF, literal quotes quoted."""
     records = 0
     with copy.open("wb") as out:
-        out.write(header.bytes + b"\n")
+        names = (f"c{i}" for i in range(len(header.names)))  # the real ones are given to the reader
+        out.write(dialect.delimiter.join(names).encode() + b"\n")
         for piece in split_file(path, dialect, header.after):
             blank = _blank(piece, len(header.names))
             numbers = records + np.cumsum(~blank)

@@ -21,7 +21,7 @@ _MARKS = (  # longer marks first: the UTF-32 mark begins with the UTF-16 one
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UTF8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
+_UTF8 = frozenset({"utf-8", "utf-8-sig"})
 
 
 @dataclass(frozen=True)
