@@ -29,6 +29,7 @@ from assets.methods.exact import (
     MONEY,
     RATE,
     UNIT,
+    as_estimate,
     as_money,
     as_pay,
     divide_half_up,
@@ -229,7 +230,7 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
     )
     s, x, q, added = pl.col("_s"), pl.col("_x"), pl.col("_q"), pl.col("_added")
     is_sale = x > 0
-    emcr = pl.when(is_sale).then(divide_half_up(added, x)).cast(pl.Float64) / UNIT
+    emcr = as_estimate(pl.when(is_sale).then(divide_half_up(added, x)))
     # on a plan without quota one cent stands for it: the rate does not depend on it
     base_quota = pl.coalesce(q, pl.when(s.is_not_null()).then(pl.lit(1, dtype=pl.Int128)))
     relative = (added.cast(pl.Float64) / x.cast(pl.Float64)) / (
@@ -245,11 +246,11 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         as_pay(added).alias("added_pay"),
         as_money(round_to_cents(pl.col("_c1")) - round_to_cents(pl.col("_c0"))).alias("pay_amount"),
         emcr.alias("emcr"),
-        (divide_half_up(pl.col("_base"), base_quota * UNIT).cast(pl.Float64) / UNIT).alias("base_rate"),
+        as_estimate(divide_half_up(pl.col("_base"), base_quota * UNIT)).alias("base_rate"),
         pl.when(is_sale & (pl.col("_base") != 0)).then(relative.round(8)).alias("relative_intensity"),
         ratio_of_wholes(s // UNIT, q).alias("attainment_before"),
         ratio_of_wholes((s + x) // UNIT, q).alias("attainment_after"),
-        (divide_half_up(next_threshold - s, q).cast(pl.Float64) / UNIT).alias("distance_to_threshold"),
+        as_estimate(divide_half_up(next_threshold - s, q)).alias("distance_to_threshold"),
         pl.when(s.is_not_null())
         .then(pl.any_horizontal(*((s < t) & (t <= s + x) for t in thresholds)).fill_null(value=False))
         .alias("is_pivotal"),

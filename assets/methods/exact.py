@@ -60,9 +60,15 @@ def round_to_cents(whole: pl.Expr) -> pl.Expr:
     return divide_half_up(whole, CENT)
 
 
+def as_estimate(units: pl.Expr) -> pl.Expr:
+    """Whole units of 1e-8 as the nearest Float64."""
+    # polars divides by a constant by multiplying with its inverse, which misses the nearest float; round() does not
+    return (units.cast(pl.Float64) / UNIT).round(8)
+
+
 def ratio_of_wholes(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     """Quotient of whole numbers as Float64 rounded half up to eight decimals; the numerator stays under 8e29."""
-    return divide_half_up(numerator * UNIT, denominator).cast(pl.Float64) / UNIT
+    return as_estimate(divide_half_up(numerator * UNIT, denominator))
 
 
 def pay_per_credit(pay: pl.Expr, credit: pl.Expr) -> pl.Expr:
@@ -75,4 +81,4 @@ def pay_per_credit(pay: pl.Expr, credit: pl.Expr) -> pl.Expr:
     Returns:
         Float64, money per unit of credit, rounded half up to eight decimals; null unless credit is positive.
     """
-    return divide_half_up(whole_pay(pay), whole_cents(credit) * UNIT).cast(pl.Float64) / UNIT
+    return as_estimate(divide_half_up(whole_pay(pay), whole_cents(credit) * UNIT))

@@ -73,8 +73,9 @@ def compare_rates(
 ) -> Interval:
     """Ratio of two Poisson rates.
 
-    With events on both sides the interval is log-normal, exp(log ratio +- z sqrt(1/y1 + 1/y0)) (Rothman). Where one side has none that
-    has no width, and the limits are the exact conditional ones (Clopper and Pearson on y1 of y1 + y0).
+    With events on both sides the interval is log-normal, exp(log ratio +- z sqrt(1/y1 + 1/y0)), with z to two decimals (1.96) as the
+    reference value of 04-evidence has it. Where one side has no events that has no width, and the limits are the exact
+    conditional ones (Clopper and Pearson 1934, on y1 of y1 + y0).
 
     Returns:
         Interval; the estimate is 0 with no events, inf with none in the base, NaN when both are none or an exposure is 0.
@@ -84,7 +85,7 @@ def compare_rates(
         for v in np.broadcast_arrays(counts, exposure, base_counts, base_exposure)
     )
     usable = (t1 > 0) & (t0 > 0)
-    z, tail = float(ndtri((1 + level) / 2)), (1 - level) / 2
+    z, tail = round(float(ndtri((1 + level) / 2)), 2), (1 - level) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = t0 / t1
         ratio = y1 / y0 * scale
