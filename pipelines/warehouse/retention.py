@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assets.storage import Version
 from pipelines.warehouse.files import Files, unseal
-from pipelines.warehouse.runs import Runs
+from pipelines.warehouse.runs import Runs, State
 from pipelines.warehouse.snapshots import (
     Snapshot,
     latest_number,
@@ -35,8 +35,9 @@ def collect(home: Path, now: datetime, files: Files | None = None) -> Collected:
     """Remove what is neither young nor named.
 
     Kept: the newest 3 snapshots, the one `latest` points to, everything younger than 24 hours, every stored file that a
-    kept snapshot, a head, the head of a run that is alive or younger than that, or a young manifest names. Raises
-    StorageError when something can't be read: then nothing more is removed.
+    kept snapshot, a head, the head of a run that is alive or younger than that, or a young manifest names, the rejects
+    of blocked tables as long as their run is on record. Raises StorageError when something can't be read: then nothing
+    more is removed.
     """
     files = files or Files(home)
     store, runs = Store(home, files), Runs(home, files)
@@ -89,6 +90,12 @@ def _named(store: Store, runs: Runs, kept: list[Snapshot], now: datetime) -> set
         content = unseal(store.files.read(head) or b"", head)
         named |= _version_places(store, store.find(content["table"], content["key"]))
         named.add(_place(head))
+    # a blocked table has no manifest; what was wrong with it stays as long as the record of the run that says so
+    for run in runs.all():
+        if run.state is State.BLOCKED:
+            for table, result in runs.results(run.run_id).items():
+                if result.get("state") == "blocked":
+                    named.add((store.home / REJECTS / table.split("/")[-1], result.get("key", run.run_id)))
     for manifest in _stored(store):
         is_table_level = manifest.suffix == ".json" and manifest.parent.parent.parent == store.root
         if is_table_level and manifest.name != "HEAD.json" and _young(manifest, now):

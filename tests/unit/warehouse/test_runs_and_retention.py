@@ -167,6 +167,19 @@ def test_a_reused_month_stays_while_a_young_version_names_it(hands, make_deals, 
     assert hands.store.find("marts/cut", "g2") == young
 
 
+def test_rejects_of_a_blocked_table_stay_with_the_record_of_its_run(history):
+    runs = Runs(history.home)
+    runs.start("blocked", now=NOON - timedelta(days=5))
+    runs.write_result("blocked", "marts/deals", {"state": "blocked", "key": "gx"})
+    runs.finish("blocked", State.BLOCKED, now=NOON - timedelta(days=5))
+    for key in ("gx", "gy"):
+        history.store.files.put_bytes(history.store.side_path("marts/deals", key, "rejects"), b"x")
+    age(history, 48)
+    collect(history.home, NOON)
+    assert "gx.parquet" in stored(history)
+    assert "gy.parquet" not in stored(history)
+
+
 def test_leftovers_of_killed_writers_go_when_old(hands, make_deals):
     hands.publish(hands.commit("marts/deals", "g1", make_deals("a")), now=NOON)
     leftover = hands.store.files.write(hands.store.files.temporary(".parquet"), b"torn")
