@@ -28,12 +28,29 @@ from expectations.results import Result
 class Workshop(Protocol):
     """All that a step may use of the outside. Implemented by `pipelines.resources`."""
 
-    company: Company
-    code_version: str
-    run_id: str
-    landing: Landing
-    warehouse: Warehouse
-    pseudonyms: Pseudonyms
+    @property
+    def company(self) -> Company:
+        """Settings of the run."""
+
+    @property
+    def code_version(self) -> str:
+        """Changes with any code that can change a byte."""
+
+    @property
+    def run_id(self) -> str:
+        """Which run this is."""
+
+    @property
+    def landing(self) -> Landing:
+        """The sources."""
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The store."""
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keyed ids of people."""
 
     def now(self) -> str:
         """The time for manifests, ISO 8601 UTC; never used in a number."""

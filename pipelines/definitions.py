@@ -22,6 +22,12 @@ from pipelines.sources.config import Configuration
 from pipelines.workshop import read_configuration, silent
 
 
+def describe_source(configuration: Configuration | None, table: str) -> str:
+    """Where a source lies, in the configuration's own words."""
+    source = configuration.sources.get(table) if configuration else None
+    return ", ".join(entry.path for entry in source.entries.values()) if source else ""
+
+
 def build_definitions(
     *,
     home: Path | None = None,
@@ -54,7 +60,7 @@ def build_definitions(
     present = select_present(declared_assets(), sources)
     tables = [build_asset(asset, present, months) for asset in present.values()]
     landing = [
-        landing_spec(asset.contract, configuration.describe(asset.contract.name) if configuration else "")
+        landing_spec(asset.contract, describe_source(configuration, asset.contract.name))
         for asset in present.values()
         if isinstance(asset, SourceAsset)
     ]

@@ -1,10 +1,9 @@
 """Declared tables become Dagster assets: one policy for all of them (checks, commit, reuse, retries, metadata)."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -24,6 +23,7 @@ from expectations.statistics import has_suite
 from pipelines.charts import chart_of
 from pipelines.presentation import (
     PREVIEW_ROWS,
+    asset_key,
     check_results,
     check_specs,
     describe_columns,
@@ -64,11 +64,6 @@ def select_present(
     }
 
 
-def asset_key(contract: Table) -> dg.AssetKey:
-    """`layer/name`: the same name as contract, file and view."""
-    return dg.AssetKey([contract.layer.value, contract.name])
-
-
 def upstream_paths(asset: TableAsset, present: Mapping[str, TableAsset | SourceAsset]) -> list[str]:
     """Paths a table depends on, absent sources left out. Tables about the run come after everything but each other."""
     paths = {table.path for table in asset.upstream}
@@ -106,6 +101,9 @@ def build_asset(
     ins = {path.replace("/", "__"): dg.AssetIn(key=path.split("/")) for path in paths}
     upstream = [TABLES[path.split("/")[1]] for path in paths]
     deps = [dg.AssetKey(["landing", contract.name])] if isinstance(asset, SourceAsset) else []
+
+    # Dagster marks single-run backfills as beta; the version is pinned, so nothing changes under us
+    warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
     @dg.asset(
         key=asset_key(contract),
@@ -212,9 +210,7 @@ def _run_step(
     assert step.version is not None
     shown: dict[str, Any] = {"check_results": results}
     frame = workshop.scan_step(contract, step)
-    metadata = describe_step(
-        contract, step, frame.head(PREVIEW_ROWS).collect(), chart_of(contract, frame, step)
-    )
+    metadata = describe_step(contract, step, frame.head(PREVIEW_ROWS).collect(), chart_of(contract, frame))
     if step.reused:
         workshop.commit(step)
         yield dg.MaterializeResult(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from pipelines.months import whole_range
@@ -10,10 +12,8 @@ DAILY, INGEST, CLOSE, BACKFILL = "daily_refresh", "ingest", "monthly_close", "ba
 SOURCE_TABLES = dg.AssetSelection.groups("core")
 CUT_BY_MONTH = dg.AssetSelection.assets("core/activities", "marts/account_months")
 
-Job = dg.JobDefinition | dg.unresolved_asset_job_definition.UnresolvedAssetJobDefinition  # type: ignore[attr-defined]
 
-
-def build_jobs(first: str, last: str) -> dict[str, object]:
+def build_jobs(first: str, last: str) -> dict[str, Any]:
     """The jobs by name; `first` and `last` bound the calendar of months (YYYY-MM).
 
     The range of all months rides in each job's tags, so a schedule, the UI and `dagster job execute` need no arguments.

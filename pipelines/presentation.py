@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from assets.step import Step
 from assets.storage import Version
-from expectations.model import Column, Kind, Layer, Presence, Table
-from expectations.results import Group, Result, Severity
+from expectations.model import Column, Kind, Layer, Presence, Severity, Table
+from expectations.results import Group, Result
 
 PREVIEW_ROWS = 5
 PREVIEW_COLUMNS = 12
 _SEVERITIES = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
+
+
+def asset_key(contract: Table) -> dg.AssetKey:
+    """`layer/name`: the same name as contract, file and view."""
+    return dg.AssetKey([contract.layer.value, contract.name])
 
 
 def describe_columns(contract: Table) -> dg.TableSchema:
@@ -52,7 +58,7 @@ def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColu
     sources = list(upstream)
     deps = {
         column.name: [
-            dg.TableColumnDep(asset_key=dg.AssetKey([table.layer, table.name]), column_name=column.name)
+            dg.TableColumnDep(asset_key=asset_key(table), column_name=column.name)
             for table in sources
             if column.name in table.schema
         ]
@@ -64,18 +70,16 @@ def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColu
 
 def describe_step(
     contract: Table, step: Step, preview: pl.DataFrame | None, chart: str = ""
-) -> dict[str, dg.MetadataValue]:
+) -> dict[str, dg.MetadataValue[Any]]:
     """Metadata of one materialisation. `chart` is SVG text, shown inline."""
     version = step.version
     assert version is not None
-    described: dict[str, dg.MetadataValue] = {
+    described: dict[str, dg.MetadataValue[Any]] = {
         "dagster/row_count": dg.MetadataValue.int(_rows(step, version)),
         "reused": dg.MetadataValue.bool(step.reused),
         "version": dg.MetadataValue.text(version.key),
         "as_made_by_run": dg.MetadataValue.text(version.run_id),
     }
-    if contract.event_time and not step.reused and version.facts.get("observed_until"):
-        described["observed_until"] = dg.MetadataValue.text(str(version.facts["observed_until"]))
     for name, fact in sorted(version.facts.items()):
         described[name] = _metadata_value(fact)
     if preview is not None and preview.height:
@@ -89,14 +93,14 @@ def _rows(step: Step, version: Version) -> int:
     return version.rows or sum(part.rows for part in version.parts) + sum(s.part.rows for s in step.staged)
 
 
-def _metadata_value(fact: object) -> dg.MetadataValue:
-    makers: dict[type, Callable[..., dg.MetadataValue]] = {
-        bool: dg.MetadataValue.bool,
-        int: dg.MetadataValue.int,
-        float: dg.MetadataValue.float,
-        str: dg.MetadataValue.text,
-    }
-    return makers.get(type(fact), dg.MetadataValue.json)(fact)
+def _metadata_value(fact: object) -> dg.MetadataValue[Any]:
+    if isinstance(fact, bool):
+        return dg.MetadataValue.bool(fact)
+    if isinstance(fact, int):
+        return dg.MetadataValue.int(fact)
+    if isinstance(fact, float):
+        return dg.MetadataValue.float(fact)
+    return dg.MetadataValue.text(fact) if isinstance(fact, str) else dg.MetadataValue.json(fact)
 
 
 def _as_markdown(frame: pl.DataFrame) -> str:
@@ -120,7 +124,7 @@ def check_specs(contract: Table, groups: Iterable[Group]) -> list[dg.AssetCheckS
         Group.KEYS: "No key twice.",
         Group.STATISTICS: "The Great Expectations suite of the table.",
     }
-    key = dg.AssetKey([contract.layer, contract.name])
+    key = asset_key(contract)
     return [dg.AssetCheckSpec(group.value, asset=key, description=texts[group]) for group in groups]
 
 
@@ -139,7 +143,7 @@ def check_results(
         shown.append(
             dg.AssetCheckResult(
                 check_name=group.value,
-                asset_key=dg.AssetKey([contract.layer, contract.name]),
+                asset_key=asset_key(contract),
                 passed=bool(members) and not broken,
                 severity=_SEVERITIES[not members or any(r.blocks for r in broken)],
                 description=_summary(members, broken),

@@ -1,7 +1,5 @@
 """The last step: a closed set of tables appears as one snapshot, or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

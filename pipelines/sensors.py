@@ -1,7 +1,5 @@
 """What starts or reports a run from outside: new landing files; a failed run or a blocking check."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import urllib.request

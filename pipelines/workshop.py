@@ -188,16 +188,18 @@ class RunWorkshop:
         """Write down what came of a step, published or not."""
         state = "blocked" if step.block else "reused" if step.reused else "made"
         message = step.block.message if step.block else ""
-        checks = [r.to_json() for r in step.results]
-        self.runs.write_result(
-            self.run_id,
-            table,
-            {"state": state, "message": message, "seconds": round(seconds, 3), "checks": checks},
-        )
+        result = {
+            "state": state,
+            "message": message,
+            "seconds": round(seconds, 3),
+            "key": step.version.key if step.version else self.run_id,
+            "checks": [r.to_json() for r in step.results],
+        }
+        if step.block:
+            self.warehouse.keep_sides(table, self.run_id, step.sides)
+        self.runs.write_result(self.run_id, table, result)
         if step.block:
             self.finish(State.BLOCKED, message)
-            if step.sides:
-                self.warehouse.keep_sides(table, self.run_id, step.sides)
         self.tell(f"{state:8} {table}")
 
     def finish(self, state: State, message: str = "") -> None:
@@ -236,6 +238,7 @@ class RunWorkshop:
         )
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
+        self.runs.prune(datetime.now(UTC))
         return snapshot
 
     def recipe(self) -> str:

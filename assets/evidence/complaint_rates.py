@@ -24,7 +24,9 @@ from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.rates import estimate_rate
 
 DAYS_PER_MONTH: Final = 30.4375
-_EXPECTED_UNITS: Final = 10**9  # expected counts are added as whole numbers of 1e-9: the order of adding can't matter
+_EXPECTED_UNITS: Final = (
+    10**9
+)  # expected counts are added as whole numbers of 1e-9: the order of adding can't matter
 
 _c = pl.col
 _CELL: Final = ["dimension", "value", "period"]
@@ -94,7 +96,9 @@ def _follow(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
         )
         .filter(_c("closed_on") <= _c("observed_until"))
         .with_columns(
-            followed_until=pl.min_horizontal("active_until", _c("closed_on") + pl.duration(days=FOLLOWED_DAYS))
+            followed_until=pl.min_horizontal(
+                "active_until", _c("closed_on") + pl.duration(days=FOLLOWED_DAYS)
+            )
         )
         .sort("opportunity_id")
         .with_row_index("deal")
@@ -119,7 +123,10 @@ def _place_complaints(
     unattributed = events["opportunity_id"].is_null() & ~contradicted
     placed = (
         events.filter(~contradicted & ~unattributed)
-        .join(followed.select("opportunity_id", "deal", "segment", "first_day", "followed_until"), on="opportunity_id")
+        .join(
+            followed.select("opportunity_id", "deal", "segment", "first_day", "followed_until"),
+            on="opportunity_id",
+        )
         .filter((_c("date") >= _c("first_day")) & (_c("date") < _c("followed_until")))
         .select(
             "deal",
@@ -130,7 +137,10 @@ def _place_complaints(
             is_upheld=_c("is_upheld").fill_null(value=False),
         )
     )
-    counted = {"complaints_contradicted": int(contradicted.sum()), "complaints_unattributed": int(unattributed.sum())}
+    counted = {
+        "complaints_contradicted": int(contradicted.sum()),
+        "complaints_unattributed": int(unattributed.sum()),
+    }
     outside = len(events) - len(placed) - sum(counted.values())
     return placed, {**counted, "complaints_outside_exposure": outside}
 
@@ -184,9 +194,7 @@ def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
     units = exposure.group_by(*_CELL, *_STRATUM).agg(_c("day_units").sum())
     share = (_c("day_units") * _c("rate") * _EXPECTED_UNITS).round().cast(pl.Int64)
     return (
-        units.join(rates, on=stratum)
-        .group_by(*_CELL, "category")
-        .agg(expected=share.sum() / _EXPECTED_UNITS)
+        units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum() / _EXPECTED_UNITS)
     )
 
 
@@ -197,9 +205,7 @@ def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:
     reference = _c("rate_per_1000").first().over(band, order_by="value_order")
     hides_reference = _c("suppressed").first().over(band, order_by="value_order")
     return (
-        cells.with_columns(
-            rate_per_1000=rate.estimate, rate_per_1000_lo=rate.lo, rate_per_1000_hi=rate.hi
-        )
+        cells.with_columns(rate_per_1000=rate.estimate, rate_per_1000_lo=rate.lo, rate_per_1000_hi=rate.hi)
         .lazy()
         .with_columns(
             ratio_to_lowest=pl.when(_c("band_of").is_not_null() & (reference > 0) & ~hides_reference).then(

@@ -94,7 +94,9 @@ def find_present(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[Dimensi
     known = deal_outcomes.select(d.value.is_not_null().any().alias(d.name) for d in plain).collect()
     present = {d.name for d in plain if known[d.name].item()} | {ALL}
     return tuple(
-        d for d in DIMENSIONS if d.name in present or (d.crosses is not None and present.issuperset(d.crosses))
+        d
+        for d in DIMENSIONS
+        if d.name in present or (d.crosses is not None and present.issuperset(d.crosses))
     )
 
 
@@ -143,7 +145,9 @@ def order_values(cells: pl.DataFrame) -> pl.DataFrame:
     ordered = [d.name for d in DIMENSIONS if d.ordered]
     crossed = [d.name for d in DIMENSIONS if d.crosses]
     outer = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 1))
-    inner = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 2)).otherwise("value")
+    inner = (
+        pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 2)).otherwise("value")
+    )
     return (
         values.join(labels, on=["dimension", "value"], how="left")
         .with_columns(outer=outer.fill_null(""), is_unknown=inner == UNKNOWN)
@@ -176,7 +180,9 @@ def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = ""
     everything = cells.filter(_c("dimension") == ALL)
     parts = [_equations("values", simple, ["dimension", *by], is_total=False)]
     parts += [
-        _equations("values", everything.with_columns(_dimension=pl.lit(name)), ["_dimension", *by], is_total=True)
+        _equations(
+            "values", everything.with_columns(_dimension=pl.lit(name)), ["_dimension", *by], is_total=True
+        )
         for name in simple["dimension"].unique(maintain_order=True)
     ]
     for dimension in (d for d in DIMENSIONS if d.crosses):
@@ -187,7 +193,9 @@ def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = ""
             name, within = f"{dimension.name} by {margin}", ["_of", "_group", *by]
             parts.append(_equations(name, crossed.with_columns(of), within, is_total=False))
             parts.append(
-                _equations(name, cells.filter(_c("dimension") == margin).with_columns(total), within, is_total=True)
+                _equations(
+                    name, cells.filter(_c("dimension") == margin).with_columns(total), within, is_total=True
+                )
             )
     if whole:
         others = ["dimension", "value", *(b for b in by if b != whole)]
@@ -199,6 +207,7 @@ def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = ""
 def _equations(name: str, members: pl.DataFrame, named_by: Sequence[str], *, is_total: bool) -> pl.DataFrame:
     """Members of one family of equations; JSON keeps the parts of a name apart."""
     return members.with_columns(
-        equation=pl.lit(name + " ") + pl.struct(pl.col(c).alias(f"{i}") for i, c in enumerate(named_by)).struct.json_encode(),
+        equation=pl.lit(name + " ")
+        + pl.struct(pl.col(c).alias(f"{i}") for i, c in enumerate(named_by)).struct.json_encode(),
         is_total=pl.lit(is_total),
     )

@@ -73,7 +73,9 @@ def _cut(spans: pl.LazyFrame, fiscal_start_month: int) -> pl.LazyFrame:
     )
     quarters = [quarter.dt.offset_by(f"{3 * k}mo") for k in range(1, FOLLOWED_DAYS // 90 + 2)]
     return (
-        spans.select("deal", "account_id", "first_day", "followed_until", day=pl.concat_list(*tenure, *quarters, stop))
+        spans.select(
+            "deal", "account_id", "first_day", "followed_until", day=pl.concat_list(*tenure, *quarters, stop)
+        )
         .explode("day", empty_as_null=False, keep_nulls=False)
         .filter((_c("day") >= start) & (_c("day") <= stop))
         .unique()
@@ -98,6 +100,4 @@ def _accumulate(spans: pl.LazyFrame, cuts: pl.LazyFrame) -> pl.LazyFrame:
             grown=pl.when(_c("active") > 0).then(_c("length") * UNITS_PER_DAY // _c("active")).otherwise(0).fill_null(0)
         )
     )  # fmt: skip
-    return grown.select(
-        "account_id", "day", elapsed=_c("grown").cum_sum().over("account_id") - _c("grown")
-    )
+    return grown.select("account_id", "day", elapsed=_c("grown").cum_sum().over("account_id") - _c("grown"))

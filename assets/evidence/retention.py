@@ -52,7 +52,12 @@ def follow_deals(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
             # an exit before the clock starts is an event on day 0
             duration=(pl.min_horizontal(churn, other, end) - start).dt.total_days().clip(lower_bound=0),
             follow_up=(end - start).dt.total_days(),
-            cause=pl.when(is_churn).then(CHURN).when(other.is_not_null()).then(OTHER_EXIT).otherwise(0).cast(pl.Int64),
+            cause=pl.when(is_churn)
+            .then(CHURN)
+            .when(other.is_not_null())
+            .then(OTHER_EXIT)
+            .otherwise(0)
+            .cast(pl.Int64),
         )
         .with_columns(is_churn=_c("cause") == CHURN)
     )
@@ -102,11 +107,17 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
         for cause, events, share in ((CHURN, "events", "cif_churn"), (OTHER_EXIT, "other_exits", "cif_other"))
     )
     p_values = compare_survival(
-        groups.filter(~_c("value").str.contains(rf"(?:^|: ){UNKNOWN}$")), "value", ["dimension"], event="is_churn"
+        groups.filter(~_c("value").str.contains(rf"(?:^|: ){UNKNOWN}$")),
+        "value",
+        ["dimension"],
+        event="is_churn",
     )
     means_nothing = _c("horizon_days") < (company.churn.days if company.churn.kind == "inactivity" else 0)
     mature = sizes.unpivot(
-        [f"mature_{h}" for h in HORIZONS_DAYS], index=_GROUP, variable_name="horizon", value_name="mature_share"
+        [f"mature_{h}" for h in HORIZONS_DAYS],
+        index=_GROUP,
+        variable_name="horizon",
+        value_name="mature_share",
     ).with_columns(_c("horizon").str.strip_prefix("mature_").cast(pl.Int64))
     on = [*_GROUP, "horizon"]
     table = (

@@ -49,7 +49,9 @@ def fit_reverse_time(rows: pl.LazyFrame, by: Sequence[str], *, lag: str, time_si
     )
 
 
-def read_shares(steps: pl.LazyFrame, by: Sequence[str], days: Sequence[int], quantiles: Sequence[float]) -> pl.LazyFrame:
+def read_shares(
+    steps: pl.LazyFrame, by: Sequence[str], days: Sequence[int], quantiles: Sequence[float]
+) -> pl.LazyFrame:
     """Read a fitted distribution: `share_{d}` for each of `days`, `quantile_{q}` (the smallest time with at least the share
     q) for each of `quantiles`; one row per group, sorted."""
     return (

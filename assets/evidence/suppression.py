@@ -32,7 +32,8 @@ def hide_small_cells(cells: pl.DataFrame, equations: pl.DataFrame, key: Sequence
         or needed to protect such a cell. A total is hidden only where nothing else can protect.
     """
     sized = cells.with_row_index("_cell").with_columns(
-        _small=(pl.col("n_sellers").fill_null(0) < MIN_SELLERS) | (pl.col("n_accounts").fill_null(0) < MIN_ACCOUNTS)
+        _small=(pl.col("n_sellers").fill_null(0) < MIN_SELLERS)
+        | (pl.col("n_accounts").fill_null(0) < MIN_ACCOUNTS)
     )
     members = equations.join(
         sized.select(*key, "_cell", "_small", "n_accounts", "n_sellers"), on=list(key), how="inner"

@@ -167,7 +167,9 @@ def _add_board_reports(
         .agg(reported=_c("sent_at").min())
     )
     event = pl.when(_c(BOARD) >= _c("captured")).then(BOARD)
-    return items.join(seen, on="feedback_id", how="left").with_columns(pl.min_horizontal(event, "reported").alias(BOARD))
+    return items.join(seen, on="feedback_id", how="left").with_columns(
+        pl.min_horizontal(event, "reported").alias(BOARD)
+    )
 
 
 def _resolve_themes(themes: pl.LazyFrame) -> pl.LazyFrame:
@@ -226,7 +228,9 @@ def _waiting(items: pl.LazyFrame, recorded: Sequence[int]) -> pl.LazyFrame:
         )
         for previous, place in zip(earlier, recorded, strict=True)
     ]
-    empty = waiting.limit(0).select(_hop("", _c("_reached_at"), nothing, _c("_furthest"), pl.lit(None, pl.String)))
+    empty = waiting.limit(0).select(
+        _hop("", _c("_reached_at"), nothing, _c("_furthest"), pl.lit(None, pl.String))
+    )
     return pl.concat([empty, *parts])
 
 

@@ -15,10 +15,14 @@ COMPLAINTS = Table(
     title="Complaints.",
     grain="one row per complaint",
     key=("complaint_id",),
-    columns=pick(
-        VOCABULARY,
-        "complaint_id!! account_id! opportunity_id subscription_id product_id received_at!! escalated_at resolved_at category "
-        "severity is_upheld redress channel",
+    columns=(
+        *pick(
+            VOCABULARY,
+            "complaint_id!! account_id! opportunity_id subscription_id product_id received_at!! escalated_at resolved_at "
+            "category severity is_upheld redress",
+        ),
+        # complaints come by more ways than sales activities
+        *pick(VOCABULARY, "channel", values=()),
     ),
     rules=(
         Rule("resolved_at_is_not_before_received_at", _c("resolved_at") >= _c("received_at"), "Nothing is solved before it is raised.", Severity.REJECT),

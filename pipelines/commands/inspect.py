@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from pipelines.exits import Exit, UsageError, one_line_of
 from pipelines.places import find_config
 from pipelines.terminal import console, show_rows
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import latest_number, latest_snapshot, rollback, verify
 from pipelines.warehouse.snapshots import snapshots as read_snapshots
+from pipelines.warehouse.store import Store
 
 
 def next_daily(at: str, zone: str, now: datetime) -> datetime:
@@ -41,11 +44,12 @@ def _failing(runs: Runs, run: Run | None) -> list[dict[str, Any]]:
 
 def _stale_sources(home: Path) -> list[dict[str, Any]]:
     newest = latest_snapshot(home)
-    tables = newest.tables if newest else {}
+    store = Store(home)
+    heads = {path: store.head(path) for path in (newest.tables if newest else ()) if path.startswith("core/")}
     return [
-        {"table": path, "since": facts["facts"]["stale_since"]}
-        for path, facts in sorted(tables.items())
-        if facts.get("facts", {}).get("stale_since")
+        {"table": path, "since": head.facts["stale_since"], "because": head.facts.get("stale_because", "")}
+        for path, head in sorted(heads.items())
+        if head is not None and "stale_since" in head.facts
     ]
 
 
@@ -178,16 +182,25 @@ def explain_name(name: str) -> Exit:
     return Exit.PUBLISHED
 
 
+def newest_rejects(store: Store, runs: Runs, path: str) -> pl.DataFrame | None:
+    """Rejected rows of the newest reading of a table, whether it was blocked or not; None where it was never read."""
+    for run in reversed(runs.all()):
+        result = runs.results(run.run_id).get(path)
+        if result is not None and (found := store.read_side(path, result["key"], "rejects")) is not None:
+            return found
+    head = store.head(path)
+    return store.read_side(path, head.key, "rejects") if head else None
+
+
 def show_rejects(home: Path, table: str, limit: int) -> Exit:
     """Rows kept aside in the newest reading of a source table, blocked or not."""
     from expectations.contracts import SOURCES  # noqa: PLC0415
     from pipelines.sources.config import nearest  # noqa: PLC0415
-    from pipelines.warehouse.store import Store  # noqa: PLC0415
 
     name = table.removeprefix("core/")
     if name not in SOURCES:
         raise UsageError(f"no source table is called {table!r}: {nearest(name, SOURCES)}")
-    frame = Store(home).latest_rejects(f"core/{name}")
+    frame = newest_rejects(Store(home), Runs(home), f"core/{name}")
     if frame is None or frame.is_empty():
         console().print(f"No rejected rows of {name}.")
         return Exit.PUBLISHED

@@ -42,8 +42,8 @@ def run_query(home: Path, sql: str, form: str) -> Exit:
             while rows := cursor.fetchmany(10_000):
                 writer.writerows([_neutral(cell) for cell in row] for row in rows)
         elif form == "json":
-            rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-            console().print(json.dumps(rows, default=str, indent=1, ensure_ascii=False))
+            found = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+            console().print(json.dumps(found, default=str, indent=1, ensure_ascii=False))
         else:
             show_rows("", columns, cursor.fetchall())
     return Exit.PUBLISHED

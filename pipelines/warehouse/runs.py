@@ -26,6 +26,7 @@ class State(StrEnum):
     """Where a run stands."""
 
     STARTED = "started"
+    MADE = "made"  # tables, with nothing to publish
     PUBLISHED = "published"
     BLOCKED = "blocked"  # by data quality: the last good snapshot stays
     FAILED = "failed"

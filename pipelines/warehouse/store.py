@@ -214,6 +214,11 @@ class Store:
             self.files.put_bytes(final.with_suffix(".json"), seal(asdict(part)))
         return part, part.sha256 == item.part.sha256
 
+    def keep_sides(self, table: str, key: str, sides: Mapping[str, pl.DataFrame]) -> None:
+        """Keep side files of a table that was blocked before it became a version, under a key of the caller's."""
+        for side, frame in sorted(sides.items()):
+            self._put_side(self.side_path(table, key, side), frame)
+
     def _put_side(self, final: Path, frame: pl.DataFrame) -> None:
         private = final.is_relative_to(self.home / REJECTS)
         if private:

@@ -30,7 +30,9 @@ from pipelines.sources.demo.voice import complaint_table, feedback_tables
 from pipelines.sources.demo.writing import Folder, clear
 
 LAST_DAY = date(2025, 12, 31)
-_DEALS_A_QUARTER = 6.0  # fewer than any seller's mean, so that enough sellers are made before they are counted
+_DEALS_A_QUARTER = (
+    6.0  # fewer than any seller's mean, so that enough sellers are made before they are counted
+)
 
 
 def simulate(
@@ -69,7 +71,9 @@ def simulate(
     month = until.year * 12 + until.month - months
     first = date(month // 12, month % 12 + 1, 1)
     if deals < 1 or months < 1 or not 0 <= dirt < 1 or first.year < FIRST_YEAR:
-        raise ValueError(f"simulate needs deals and months of at least 1, dirt from 0 to below 1, and a start from {FIRST_YEAR} on")
+        raise ValueError(
+            f"simulate needs deals and months of at least 1, dirt from 0 to below 1, and a start from {FIRST_YEAR} on"
+        )
     clear(out)
     draws = Draws(seed)
     start, stop = day_number(first) * DAY, (day_number(until) + 1) * DAY
@@ -79,10 +83,16 @@ def simulate(
     truth.hazard_ratio_per_10pp = planted.HAZARD_RATIO_PER_10PP[effect]
     truth.complaint_ratio_per_10pp = planted.COMPLAINT_RATIO_PER_10PP[effect]
     truth.capture_lag_ratio_per_10pp = planted.CAPTURE_LAG_RATIO_PER_10PP[effect]
-    truth.market_shift = {"theme": planted.SHIFT_THEME, "from": planted.SHIFT_MONTH, "share": planted.SHIFT_SHARE}
+    truth.market_shift = {
+        "theme": planted.SHIFT_THEME,
+        "from": planted.SHIFT_MONTH,
+        "share": planted.SHIFT_SHARE,
+    }
 
     folder = Folder(out, fmt, Soiler(draws, dirt, deals))
-    folder.add(plan_tables(until) | people_tables(draws, sellers, until) | reference_tables(draws, first, until))
+    folder.add(
+        plan_tables(until) | people_tables(draws, sellers, until) | reference_tables(draws, first, until)
+    )
     accounts = [np.zeros(0, dtype=np.int64)]
     # deals of the quarter after the last may be open already
     for quarter in (*quarters, quarters.stop):

@@ -79,7 +79,9 @@ def _closing_times(draws: Draws, code: Ints, quarter: int) -> Ints:
     share = draws.uniform("close", code)
     spread = share**0.65
     last_days = 1 - share * 6 / length
-    day = start + np.minimum((np.where(code % _SLOTS == 0, last_days, spread) * length).astype(np.int64), length - 1)
+    day = start + np.minimum(
+        (np.where(code % _SLOTS == 0, last_days, spread) * length).astype(np.int64), length - 1
+    )
     at_desk = np.busday_offset(day.astype("datetime64[D]"), 0, roll="modifiedpreceding").astype(np.int64)
     return at_work(draws, "close time", code, at_desk)
 
@@ -103,7 +105,9 @@ def sell(draws: Draws, sellers: Sellers, quarter: int) -> Deals:
     rep, code = _won_slots(draws, sellers, quarter)
     lost_slots = _SLOTS // 2 + np.arange(LOST_SLOTS)
     everyone = np.arange(sellers.count)
-    lost = 0.65 * np.bincount(rep, minlength=sellers.count) + draws.uniform("lost deals", everyone * 400 + quarter)
+    lost = 0.65 * np.bincount(rep, minlength=sellers.count) + draws.uniform(
+        "lost deals", everyone * 400 + quarter
+    )
     position = np.nonzero(np.arange(LOST_SLOTS)[None, :] < lost.astype(np.int64)[:, None])
     is_won = np.concatenate([np.ones(code.size, dtype=bool), np.zeros(position[0].size, dtype=bool)])
     rep = np.concatenate([rep, everyone[position[0]]])
@@ -154,9 +158,15 @@ def _amounts(
 
     own = np.where(is_won, amount - np.where(is_split, amount * 2 // 5, 0), 0)
     total = np.bincount(rep, weights=own, minlength=sellers.count)
-    total += np.bincount(neighbour(rep), weights=np.where(is_split, amount * 2 // 5, 0), minlength=sellers.count)
+    total += np.bincount(
+        neighbour(rep), weights=np.where(is_split, amount * 2 // 5, 0), minlength=sellers.count
+    )
     attained = total / quota
-    pushes = (attained >= BUNCHING_FROM) & (attained < 1) & draws.chance("pushes", everyone * 400 + quarter, BUNCHING_SHARE)
+    pushes = (
+        (attained >= BUNCHING_FROM)
+        & (attained < 1)
+        & draws.chance("pushes", everyone * 400 + quarter, BUNCHING_SHARE)
+    )
     reach = 1 + BUNCHING_REACH * draws.uniform("reach", everyone * 400 + quarter)
     missing = np.ceil((quota * reach - total) / 1_000).astype(np.int64) * 1_000
     is_pushed = is_won & (slot == 0) & pushes[rep]

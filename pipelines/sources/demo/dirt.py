@@ -180,7 +180,9 @@ class Soiler:
             if outcome.added:
                 copies.append(_copy(fault, struck))
             elif fault.kind not in _TEXT_KINDS:
-                frame = frame.with_columns(pl.when(here).then(_value(fault)).otherwise(fault.column).alias(fault.column))
+                frame = frame.with_columns(
+                    pl.when(here).then(_value(fault)).otherwise(fault.column).alias(fault.column)
+                )
         frame = pl.concat([frame, *copies]) if copies else frame
         frame = frame.with_columns(as_text(c, frame.schema[c]) for c in text)
         for number, fault in enumerate(faults):
@@ -188,7 +190,9 @@ class Soiler:
                 words = pl.Series(_BAD_DATES if fault.kind == "bad_date" else _BAD_AMOUNTS)
                 bad = words.gather(frame[ROW] % len(words))
                 here = (pl.col("_fault") == number) & fault.where()
-                frame = frame.with_columns(pl.when(here).then(bad).otherwise(fault.column).alias(fault.column))
+                frame = frame.with_columns(
+                    pl.when(here).then(bad).otherwise(fault.column).alias(fault.column)
+                )
         return frame.drop(ROW, "_fault")
 
 

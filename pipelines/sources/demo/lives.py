@@ -122,7 +122,17 @@ def retention_tables(draws: Draws, deals: Deals, lives: Lives, stop: int) -> dic
     }
 
 
-_EVENTS = ("start", "renew", "upgrade", "downgrade", "cancel_request", "cancel", "refund", "dispute", "reactivate")
+_EVENTS = (
+    "start",
+    "renew",
+    "upgrade",
+    "downgrade",
+    "cancel_request",
+    "cancel",
+    "refund",
+    "dispute",
+    "reactivate",
+)
 
 
 def _events(draws: Draws, deals: Deals, lives: Lives, stop: int) -> pl.DataFrame:
@@ -139,15 +149,28 @@ def _events(draws: Draws, deals: Deals, lives: Lives, stop: int) -> pl.DataFrame
     blocks: list[tuple[str, Flags, Ints, Ints, Ints]] = [
         ("start", everyone, started, lives.monthly, nothing),
         ("upgrade", draws.chance("upgrade", code, 0.08), midway, step, nothing),
-        ("downgrade", ~draws.chance("upgrade", code, 0.08) & draws.chance("downgrade", code, 0.05), midway, -step, nothing),
+        (
+            "downgrade",
+            ~draws.chance("upgrade", code, 0.08) & draws.chance("downgrade", code, 0.05),
+            midway,
+            -step,
+            nothing,
+        ),
         ("cancel_request", lives.is_churn, asked, nothing, nothing),
         ("cancel", churned, ended, -lives.monthly, nothing),
         ("refund", refunded, ended + 5 * DAY, nothing, lives.monthly * 2),
         ("dispute", draws.chance("dispute", code, 0.004), started + 30 * DAY, nothing, lives.monthly),
-        ("reactivate", churned & draws.chance("reactivate", code, 0.02), ended + 15 * DAY, lives.monthly, nothing),
+        (
+            "reactivate",
+            churned & draws.chance("reactivate", code, 0.02),
+            ended + 15 * DAY,
+            lives.monthly,
+            nothing,
+        ),
     ]
     blocks += [
-        ("renew", lasted > year * 365 * DAY, started + year * 365 * DAY, nothing, nothing) for year in range(1, 10)
+        ("renew", lasted > year * 365 * DAY, started + year * 365 * DAY, nothing, nothing)
+        for year in range(1, 10)
     ]
     parts = []
     for number, (kind, happens, when, change, amount) in enumerate(blocks):
@@ -160,7 +183,9 @@ def _events(draws: Draws, deals: Deals, lives: Lives, stop: int) -> pl.DataFrame
                     "event_id": ids("V", row, 12),
                     "subscription_id": ids("S", code[which], 10),
                     "kind": words(np.full(which.size, _EVENTS.index(kind)), _EVENTS),
-                    "requested_at": moments(asked[which], np.full(which.size, kind in {"cancel_request", "cancel"})),
+                    "requested_at": moments(
+                        asked[which], np.full(which.size, kind in {"cancel_request", "cancel"})
+                    ),
                     "effective_at": moments(when[which]),
                     "mrr_delta": money(change[which], change[which] != 0),
                     "amount": money(amount[which], amount[which] != 0),

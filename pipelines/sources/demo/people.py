@@ -81,11 +81,18 @@ def hire(draws: Draws, count: int) -> Sellers:
     late = draws.chance("hired late", rep, 0.12)
     share = draws.uniform("hired", rep)
     early_days, late_days = day_number(date(2014, 6, 1)) - _OPENED, 3_600
-    hired = np.where(late, day_number(date(2016, 1, 1)) + share * late_days, _OPENED + share * early_days).astype(np.int64)
+    hired = np.where(
+        late, day_number(date(2016, 1, 1)) + share * late_days, _OPENED + share * early_days
+    ).astype(np.int64)
     left = day_number(date(2017, 1, 1)) + draws.below("left", rep, 3_280)
     left = np.where(draws.chance("leaves", rep, 0.10) & (left > hired + 400), left, _NEVER)
     month = hired.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    left_month = np.minimum(left, day_number(date(2100, 1, 1))).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    left_month = (
+        np.minimum(left, day_number(date(2100, 1, 1)))
+        .astype("datetime64[D]")
+        .astype("datetime64[M]")
+        .astype(np.int64)
+    )
     return Sellers(
         ability=draws.normal("ability", rep),
         territory=draws.normal("territory", rep),
@@ -160,7 +167,11 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
                 "region": words(team % 4, REGION_OF_TEAM),
                 "hired_on": days(hired),
                 "left_on": days(left, gone),
-                "left_reason": words(draws.weighted("left reason", rep, (0.6, 0.3, 0.1)), ("voluntary", "dismissed", "redundancy"), gone),
+                "left_reason": words(
+                    draws.weighted("left reason", rep, (0.6, 0.3, 0.1)),
+                    ("voluntary", "dismissed", "redundancy"),
+                    gone,
+                ),
                 "base_salary": money(salary),
                 "currency": words(team % 4, CURRENCY_OF_TEAM),
                 "timezone": words(team % 4, ZONE_OF_TEAM),
@@ -175,7 +186,9 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
     engineers = np.arange(teams)
     plan_people = {
         "rep_id": pl.concat([seller_ids(rep), ids("E", engineers, 6), ids("C", engineers, 6)]),
-        "plan_ids": [PLAN_OF_TEAM[t % 4] for t in team] + [ENGINEER_PLAN_OF_TEAM[t % 4] for t in engineers] + ["CS"] * teams,
+        "plan_ids": [PLAN_OF_TEAM[t % 4] for t in team]
+        + [ENGINEER_PLAN_OF_TEAM[t % 4] for t in engineers]
+        + ["CS"] * teams,
         "hired": np.concatenate([hired, np.full(2 * teams, _OPENED)]),
         "target": np.concatenate([np.full(rep.size, 2_000_000), np.full(2 * teams, 600_000)]),
         "salary": np.concatenate([salary, np.full(teams, 11_000_000), np.full(teams, 8_000_000)]),
@@ -302,7 +315,11 @@ def period_tables(draws: Draws, sellers: Sellers, quarter: int, until: date) -> 
                 "opportunity_id": always(None, review.size),
                 "reviewed_at": moments(at_work(draws, "review time", review, day)),
                 "passed": flags(passed),
-                "reason": words(draws.below("review reason", review, 3), ("needs not asked", "risks not told", "no consent"), ~passed),
+                "reason": words(
+                    draws.below("review reason", review, 3),
+                    ("needs not asked", "risks not told", "no consent"),
+                    ~passed,
+                ),
             }
         ),
     }
@@ -317,4 +334,3 @@ def period_tables(draws: Draws, sellers: Sellers, quarter: int, until: date) -> 
             }
         )
     return tables
-

@@ -12,7 +12,16 @@ import numpy as np
 import polars as pl
 
 from pipelines.sources.demo.draws import Draws, Flags, Ints
-from pipelines.sources.demo.values import DAY, always, day_number, days, moments, money, quarter_starts, shares
+from pipelines.sources.demo.values import (
+    DAY,
+    always,
+    day_number,
+    days,
+    moments,
+    money,
+    quarter_starts,
+    shares,
+)
 
 _NEVER = 10**14  # cents; beyond any edge, cap or quota, and small enough to be multiplied by 10,000
 _NO_DAY = 10**6
@@ -176,7 +185,9 @@ def plan_tables(until: date) -> dict[str, pl.DataFrame]:
             {
                 **identity(known),
                 "valid_from": pl.Series([p.first for p in known]),
-                "valid_to": pl.Series([p.last if p.last and p.last <= until else None for p in known], dtype=pl.Date),
+                "valid_to": pl.Series(
+                    [p.last if p.last and p.last <= until else None for p in known], dtype=pl.Date
+                ),
                 "period": ["quarter"] * len(known),
                 "fiscal_start_month": pl.Series([1] * len(known), dtype=pl.Int64),
                 "currency": [p.currency for p in known],
@@ -212,7 +223,9 @@ def plan_tables(until: date) -> dict[str, pl.DataFrame]:
                 "tier": pl.Series([n for _, n, _ in tiers], dtype=pl.Int64),
                 "from_attainment": shares(np.array([t.from_percent * 100 for _, _, t in tiers])),
                 "rate": shares(np.array([t.rate for _, _, t in tiers])),
-                "lump_bonus": money(np.array([t.lump for _, _, t in tiers]), np.array([t.lump > 0 for _, _, t in tiers])),
+                "lump_bonus": money(
+                    np.array([t.lump for _, _, t in tiers]), np.array([t.lump > 0 for _, _, t in tiers])
+                ),
                 "product_id": always(None, len(tiers)),
                 "recorded_at": recorded([p for p, _, _ in tiers]),
             }
@@ -220,7 +233,9 @@ def plan_tables(until: date) -> dict[str, pl.DataFrame]:
     }
 
 
-def assignment_table(rep_id: pl.Series, plan_ids: list[str], hired: Ints, target: Ints, salary: Ints, until: date) -> pl.DataFrame:
+def assignment_table(
+    rep_id: pl.Series, plan_ids: list[str], hired: Ints, target: Ints, salary: Ints, until: date
+) -> pl.DataFrame:
     """`plan_assignments`: everyone on every version of their plan, from the later of the hire and the version's start.
 
     Args:
@@ -231,14 +246,17 @@ def assignment_table(rep_id: pl.Series, plan_ids: list[str], hired: Ints, target
         salary: Base salary per year, in cents.
         until: Versions that start later are not known yet.
     """
-    people = pl.DataFrame({"rep_id": rep_id, "plan_id": plan_ids, "hired": days(hired), "target": target, "salary": salary})
+    people = pl.DataFrame(
+        {"rep_id": rep_id, "plan_id": plan_ids, "hired": days(hired), "target": target, "salary": salary}
+    )
     versions = pl.DataFrame(
         {
             "plan_id": [p.plan_id for p in PLANS if p.first <= until],
             "version": pl.Series([p.version for p in PLANS if p.first <= until], dtype=pl.Int64),
             "first": [p.first for p in PLANS if p.first <= until],
             "valid_to": pl.Series(
-                [p.last if p.last and p.last <= until else None for p in PLANS if p.first <= until], dtype=pl.Date
+                [p.last if p.last and p.last <= until else None for p in PLANS if p.first <= until],
+                dtype=pl.Date,
             ),
         }
     )
@@ -259,6 +277,7 @@ def assignment_table(rep_id: pl.Series, plan_ids: list[str], hired: Ints, target
         target_incentive=money(quarterly),
         draw=money(quarterly, none),
         draw_kind=pl.lit(None, pl.String),
-        recorded_at=(pl.col("valid_from").cast(pl.Datetime("us")) - pl.duration(days=10)).dt.replace_time_zone("UTC"),
+        recorded_at=(
+            pl.col("valid_from").cast(pl.Datetime("us")) - pl.duration(days=10)
+        ).dt.replace_time_zone("UTC"),
     )
-

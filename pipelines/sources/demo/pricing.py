@@ -66,7 +66,9 @@ def price(draws: Draws, sellers: Sellers, deals: Deals, quarter: int) -> tuple[C
         a[order] for a in (deal, rep, kind, weight, amount, number, closed)
     )
     known_at = deals.recorded[deal]  # never later than the credit's own recording
-    delay = np.where(draws.chance("credit late", number, 0.04), 3 + draws.below("credit delay", number, 22), 0)
+    delay = np.where(
+        draws.chance("credit late", number, 0.04), 3 + draws.below("credit delay", number, 22), 0
+    )
     recorded = known_at + np.where(delay > 0, delay * DAY, 3_600_000_000)
 
     is_seller = rep < ENGINEERS
@@ -111,9 +113,21 @@ def _share_out(draws: Draws, deals: Deals) -> tuple[Ints, Ints, Ints, Ints, Ints
     helped = won[draws.chance("engineer", deals.code[won], 0.10)]
     two_fifths = np.where(deals.is_split, deals.amount * 2 // 5, 0)
     parts = (
-        (won, deals.rep[won], PRIMARY, np.where(deals.is_split[won], 6_000, 10_000), (deals.amount - two_fifths)[won]),
+        (
+            won,
+            deals.rep[won],
+            PRIMARY,
+            np.where(deals.is_split[won], 6_000, 10_000),
+            (deals.amount - two_fifths)[won],
+        ),
         (split, neighbour(deals.rep[split]), PRIMARY, np.full(split.size, 4_000), two_fifths[split]),
-        (helped, ENGINEERS + team_of(deals.rep[helped]), OVERLAY, np.full(helped.size, 10_000), deals.amount[helped]),
+        (
+            helped,
+            ENGINEERS + team_of(deals.rep[helped]),
+            OVERLAY,
+            np.full(helped.size, 10_000),
+            deals.amount[helped],
+        ),
     )
     deal, rep, weight, amount = (np.concatenate([p[i] for p in parts]) for i in (0, 1, 3, 4))
     kind = np.concatenate([np.full(p[0].size, p[2]) for p in parts])

@@ -108,7 +108,9 @@ def _spiffs(first: date, until: date) -> pl.DataFrame:
             "valid_to": days(closes),
             "plan_id": pl.Series([SPIFF_PLAN if p else None for p in priced], dtype=pl.String),
             "team": always(None, count),
-            "product_id": pl.Series([PRODUCTS[SPIFF_PRODUCT].product_id if p else None for p in priced], dtype=pl.String),
+            "product_id": pl.Series(
+                [PRODUCTS[SPIFF_PRODUCT].product_id if p else None for p in priced], dtype=pl.String
+            ),
             "per": ["deal"] * count,
             "amount": money(np.full(count, SPIFF_AMOUNT), priced),
             "rate": fixed_point(quarter, 18, 8, np.zeros(count, dtype=bool)),
@@ -128,7 +130,9 @@ def _fx_rates(draws: Draws, start: int, stop: int) -> pl.DataFrame:
     parts = []
     for number, (currency, level) in enumerate((("USD", 1.0), ("EUR", 1.09), ("GBP", 1.27))):
         for kind, when in (("daily", day), ("plan", january)):
-            wave = 0.03 * np.sin(2 * np.pi * when / 410 + number) + 0.006 * draws.normal("fx", when // 7 * 3 + number)
+            wave = 0.03 * np.sin(2 * np.pi * when / 410 + number) + 0.006 * draws.normal(
+                "fx", when // 7 * 3 + number
+            )
             rate = np.rint(level * np.exp(wave * (currency != "USD")) * 10_000).astype(np.int64) * 10_000
             parts.append(
                 pl.DataFrame(
@@ -202,6 +206,8 @@ def _board_reports(draws: Draws, first: date, until: date) -> pl.DataFrame:
             "report_id": pl.Series([f"BR{d:%Y%m}" for d in opened], dtype=pl.String),
             "period_start": days(start),
             "sent_at": moments(sent * DAY + 15 * 3600 * 1_000_000),
-            "theme_ids": pl.Series([",".join(sorted({theme_id(int(t)) for t in row})) for row in theme], dtype=pl.String),
+            "theme_ids": pl.Series(
+                [",".join(sorted({theme_id(int(t)) for t in row})) for row in theme], dtype=pl.String
+            ),
         }
     )

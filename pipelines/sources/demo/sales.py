@@ -51,7 +51,9 @@ def opportunity_table(draws: Draws, deals: Deals, lives: Lives, is_open: Flags) 
     code = deals.code
     is_won = deals.is_won & ~is_open
     in_last_week = quarter_starts(quarters_of(deals.closed // DAY) + 1) - deals.closed // DAY <= 7
-    discount = draws.below("discount", code, 12) + np.where(in_last_week, draws.below("late discount", code, 15), 0)
+    discount = draws.below("discount", code, 12) + np.where(
+        in_last_week, draws.below("late discount", code, 15), 0
+    )
     list_amount = -(-deals.amount * 100 // ((100 - discount) * 1_000)) * 1_000
     has_amount = ~(is_open & draws.chance("no amount yet", code, 0.3))
     return pl.DataFrame(
@@ -83,7 +85,9 @@ def activity_table(draws: Draws, deals: Deals, lives: Lives, start: int, stop: i
     One hash gives the time and one all the words: this is the largest table.
     """
     code = deals.code
-    before = np.where(deals.is_won, 5 + draws.below("touches before", code, 4), 2 + draws.below("touches before", code, 2))
+    before = np.where(
+        deals.is_won, 5 + draws.below("touches before", code, 4), 2 + draws.below("touches before", code, 2)
+    )
     after = np.where(lives.is_served, 1 + draws.below("touches after", code, 3), 0)
     count = before + after
     which = np.repeat(np.arange(code.size), count)
@@ -93,7 +97,9 @@ def activity_table(draws: Draws, deals: Deals, lives: Lives, start: int, stop: i
     share = draws.uniform("touch", row)
     # the last touches come shortly before the close; later ones spread over the first year of service
     from_day = np.where(is_before, deals.created[which] // DAY, lives.started[which] // DAY)
-    to_day = np.where(is_before, deals.closed[which] // DAY, np.minimum(lives.ended[which] // DAY, from_day + 365))
+    to_day = np.where(
+        is_before, deals.closed[which] // DAY, np.minimum(lives.ended[which] // DAY, from_day + 365)
+    )
     day = from_day + (np.where(is_before, np.sqrt(share), share) * (to_day - from_day)).astype(np.int64)
     bits = draws.bits("touch words", row)
     when = day * DAY + (13 * 3600 + (bits >> np.uint64(44)).astype(np.int64) % 3_600) * 1_000_000
@@ -186,7 +192,9 @@ def ledger_table(draws: Draws, deals: Deals, lives: Lives, credits: Credits, sto
                     "period_start": days(period[which]),
                     "booked_at": moments(booked[which]),
                     "paid_at": moments(paid, paid < stop),
-                    "reverses_entry_id": ids("L", number - part, 12, np.full(number.size, entry_type == "clawback")),
+                    "reverses_entry_id": ids(
+                        "L", number - part, 12, np.full(number.size, entry_type == "clawback")
+                    ),
                 }
             )
         )
@@ -230,7 +238,9 @@ def account_tables(draws: Draws, sellers: Sellers, account: Ints, until: date) -
                 "deleted": flags(np.zeros(account.size, dtype=bool)),
             }
         ),
-        "account_assignments": _assignments(draws, sellers, account, np.maximum(opened, sellers.hired[rep]), until),
+        "account_assignments": _assignments(
+            draws, sellers, account, np.maximum(opened, sellers.hired[rep]), until
+        ),
     }
 
 
@@ -254,7 +264,14 @@ def _assignments(draws: Draws, sellers: Sellers, account: Ints, since: Ints, unt
             np.zeros(int(changed.sum()), dtype=bool),
             np.where(moves & (moved < left), 1, 2)[changed],
         ),
-        (account, ids("C", rep // TEAM, 6), "success", success, np.zeros(account.size, dtype=bool), account * 0),
+        (
+            account,
+            ids("C", rep // TEAM, 6),
+            "success",
+            success,
+            np.zeros(account.size, dtype=bool),
+            account * 0,
+        ),
     )
     return pl.concat(
         pl.DataFrame(

@@ -33,7 +33,9 @@ _SOURCES = ("seller", "support", "survey", "research")
 _SHIFT_DAY = int(np.datetime64(SHIFT_MONTH, "D").astype(np.int64))
 
 
-def complaint_table(draws: Draws, deals: Deals, lives: Lives, exposure: Floats, effect: Effect, stop: int) -> pl.DataFrame:
+def complaint_table(
+    draws: Draws, deals: Deals, lives: Lives, exposure: Floats, effect: Effect, stop: int
+) -> pl.DataFrame:
     """`complaints`: a Poisson process per deal while it lasts, its rate rising with the exposure as planted."""
     known = np.nonzero(lives.is_served)[0]
     which = np.repeat(known, _COMPLAINTS_A_DEAL)
@@ -46,7 +48,9 @@ def complaint_table(draws: Draws, deals: Deals, lives: Lives, exposure: Floats, 
     received = at_work(draws, "complaint time", row, day)
     happens = (after < _WATCHED_DAYS) & (received < np.minimum(lives.ended[which], stop))
     which, row, tens, received = which[happens], row[happens], tens[happens], received[happens]
-    mis_sold = draws.uniform("mis-sale", row) < np.clip(0.20 + 0.08 * log(COMPLAINT_RATIO_PER_10PP[effect]) / log(1.25) * tens, 0.05, 0.8)
+    mis_sold = draws.uniform("mis-sale", row) < np.clip(
+        0.20 + 0.08 * log(COMPLAINT_RATIO_PER_10PP[effect]) / log(1.25) * tens, 0.05, 0.8
+    )
     category = np.where(mis_sold, 0, 1 + draws.below("category", row, 4))
     resolved = received + (1 + draws.below("resolved", row, 45)) * DAY
     escalated = received + DAY

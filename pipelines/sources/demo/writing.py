@@ -44,7 +44,9 @@ def clear(out: Path) -> None:
     found = {p.name for p in out.iterdir()} if out.exists() else set()
     foreign = sorted(found - ours)
     if foreign:
-        raise ForeignFilesError(f"{out} holds {', '.join(foreign[:3])}, which simulate did not write; name an empty folder")
+        raise ForeignFilesError(
+            f"{out} holds {', '.join(foreign[:3])}, which simulate did not write; name an empty folder"
+        )
     out.mkdir(parents=True, exist_ok=True)
     # the list of our files goes last, so that an interrupted removal can be repeated
     for name in sorted(found - {TRUTH_FILE}):

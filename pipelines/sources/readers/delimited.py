@@ -63,7 +63,9 @@ def read_header(path: Path, dialect: Dialect) -> Header:
                 raise UnreadableError(
                     "the header has a quote that never closes", "Repair the first line of the file"
                 )
-            ordinary = piece.base + int(piece.start[index]) == begin and not (piece.literal[index] or piece.bare_cr)
+            ordinary = piece.base + int(piece.start[index]) == begin and not (
+                piece.literal[index] or piece.bare_cr
+            )
             names = _names_of(content, dialect, piece.base)
             return Header(names, content, piece.base + int(piece.after[index]), bool(ordinary))
     raise UnreadableError("the file has no header", "The first line must name the columns")

@@ -46,7 +46,13 @@ def quarter_of(day: date) -> str:
     return f"{day.year}-Q{(day.month + 2) // 3}"
 
 
-def cell(table: pl.DataFrame, dimension: str = "all", value: str = "all", category: str = "all", period: str = "all") -> dict[str, object]:
+def cell(
+    table: pl.DataFrame,
+    dimension: str = "all",
+    value: str = "all",
+    category: str = "all",
+    period: str = "all",
+) -> dict[str, object]:
     found = table.filter(dimension=dimension, value=value, category=category, period=period)
     assert len(found) == 1
     return found.row(0, named=True)
@@ -83,7 +89,14 @@ def test_the_exposure_is_that_of_a_day_by_day_count(frame_of, company: Company) 
         closed = date(2024, 1, 1) + timedelta(days=int(rng.integers(0, 720)))
         churned = closed + timedelta(days=int(rng.integers(0, 600))) if rng.random() < 0.4 else None
         rows.append(
-            deal(i, closed, f"a{rng.integers(0, 120)}", churned_on=churned, segment=["SMB", "Big", None][i % 3], emcr_quintile=1 + i % 2)
+            deal(
+                i,
+                closed,
+                f"a{rng.integers(0, 120)}",
+                churned_on=churned,
+                segment=["SMB", "Big", None][i % 3],
+                emcr_quintile=1 + i % 2,
+            )
         )
         last = min(d for d in (churned, OBSERVED) if d)
         active[i] = {closed + timedelta(days=k) for k in range((last - closed).days + 1)}
@@ -95,7 +108,9 @@ def test_the_exposure_is_that_of_a_day_by_day_count(frame_of, company: Company) 
             day = rows[i]["closed_on"] + timedelta(days=int(rng.integers(-5, 500)))
             events.append(complaint(number, i, day, category=["service", "mis_sale"][number % 2]))
             number += 1
-    table, facts = rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)
+    table, facts = rate_complaints(
+        frame_of("deal_outcomes", rows), frame_of("customer_events", events), company
+    )
     table = table.collect()
 
     exposure: dict[tuple[str, ...], Fraction] = Counter()
@@ -127,7 +142,8 @@ def test_the_exposure_is_that_of_a_day_by_day_count(frame_of, company: Company) 
             for (q, p, *stratum), days in exposure.items():
                 if (q, p) == (quintile, period):
                     cases, time = (
-                        sum(store.get((x, p, *stratum), 0) for x in ("1", "2")) for store in (observed, exposure)
+                        sum(store.get((x, p, *stratum), 0) for x in ("1", "2"))
+                        for store in (observed, exposure)
                     )
                     expected += days * Fraction(cases) / time
             assert got["complaints"] == count
@@ -136,14 +152,21 @@ def test_the_exposure_is_that_of_a_day_by_day_count(frame_of, company: Company) 
             assert got["expected"] == pytest.approx(float(expected), abs=1e-6)
     assert shown >= 6
     both = table.filter(dimension="all", period="all")
-    assert both.filter(category="all")["complaints"].item() == both.filter(pl.col("category") != "all")["complaints"].sum()
+    assert (
+        both.filter(category="all")["complaints"].item()
+        == both.filter(pl.col("category") != "all")["complaints"].sum()
+    )
 
 
 def test_rates_carry_exact_poisson_intervals(frame_of, company: Company) -> None:
     # ten deals of 365 days: 119.918 account-months; five complaints
     rows = [deal(i, date(2024, 1, 1)) for i in range(10)]
     events = [complaint(i, i, date(2024, 3, 1)) for i in range(5)]
-    got = cell(rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)[0].collect())
+    got = cell(
+        rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)[
+            0
+        ].collect()
+    )
     months = 3650 / 30.4375
     assert got["account_months"] == pytest.approx(months)
     limits = [got[c] * months / 1000 for c in ("rate_per_1000_lo", "rate_per_1000", "rate_per_1000_hi")]
@@ -156,15 +179,22 @@ def test_ratios_refer_to_the_lowest_band_not_to_the_smallest_rate(frame_of, comp
     events = [
         complaint(100 * q + k, q - 2 + 3 * k, date(2024, 2, 1)) for q, n in counts.items() for k in range(n)
     ]
-    table = rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)[0].collect()
+    table = rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)[
+        0
+    ].collect()
     ratios = [cell(table, "emcr_quintile", q)["ratio_to_lowest"] for q in "234"]
     assert ratios == [1.0, 0.25, 1.5]
-    assert table.filter(dimension="region")["ratio_to_lowest"].null_count() == len(table.filter(dimension="region"))
+    assert table.filter(dimension="region")["ratio_to_lowest"].null_count() == len(
+        table.filter(dimension="region")
+    )
 
 
 def test_what_is_left_out_is_counted(frame_of, company: Company) -> None:
     rows = [deal(i, date(2025, 1, 1)) for i in range(20)]
-    rows += [{**deal(20, date(2025, 1, 1)), "account_id": None}, deal(21, date(2025, 1, 1), contradicted=True)]
+    rows += [
+        {**deal(20, date(2025, 1, 1)), "account_id": None},
+        deal(21, date(2025, 1, 1), contradicted=True),
+    ]
     events = [
         complaint(0, 0, date(2025, 2, 1)),
         complaint(1, None, date(2025, 2, 1)),
@@ -173,7 +203,9 @@ def test_what_is_left_out_is_counted(frame_of, company: Company) -> None:
         complaint(4, 21, date(2025, 2, 1)),
         {**complaint(5, 2, date(2025, 2, 1)), "kind": "refund"},
     ]
-    table, facts = rate_complaints(frame_of("deal_outcomes", rows), frame_of("customer_events", events), company)
+    table, facts = rate_complaints(
+        frame_of("deal_outcomes", rows), frame_of("customer_events", events), company
+    )
     assert facts == {
         "deals_without_account": 1, "deals_contradicted": 1, "complaints_contradicted": 1, "complaints_unattributed": 1,
         "complaints_outside_exposure": 2,
@@ -215,5 +247,7 @@ def test_the_table_fits_its_contract_and_row_order_does_not_matter(frame_of, com
     assert set(first["category"]) == {"all", "mis_sale", "unknown"}
     everyone = cell(first)
     assert everyone["expected"] == pytest.approx(everyone["complaints"], abs=1e-6)
-    empty = rate_complaints(frame_of("deal_outcomes", []), frame_of("customer_events", []), company)[0].collect()
+    empty = rate_complaints(frame_of("deal_outcomes", []), frame_of("customer_events", []), company)[
+        0
+    ].collect()
     assert empty.select(first.columns).schema == contract.schema

@@ -17,7 +17,9 @@ from expectations.contracts import TABLES
 DAY_0 = date(2020, 1, 1)
 
 
-def life(number: int, days: int, exit_: str = "", *, follow_up: int | None = None, **group: object) -> dict[str, object]:
+def life(
+    number: int, days: int, exit_: str = "", *, follow_up: int | None = None, **group: object
+) -> dict[str, object]:
     """A deal followed for so many days; `exit_` is churn, other or nothing."""
     end = DAY_0 + timedelta(days=days)
     observed = DAY_0 + timedelta(days=follow_up if follow_up is not None else (days if not exit_ else 2000))
@@ -49,7 +51,12 @@ def test_leukemia_gives_the_published_survival_and_log_rank(frame_of, company) -
     ]
     table, facts = estimate_churn(frame_of("deal_outcomes", rows), company)
     at = cells(table, "segment", "treated")
-    assert {h: round(r["survival"], 4) for h, r in at.items()} == {30: 1.0, 90: 0.8571, 180: 0.7529, 365: 0.4482}
+    assert {h: round(r["survival"], 4) for h, r in at.items()} == {
+        30: 1.0,
+        90: 0.8571,
+        180: 0.7529,
+        365: 0.4482,
+    }
     # no other exit: the incidence is what is missing from 1
     assert at[365]["cif_churn"] == pytest.approx(1 - at[365]["survival"])
     assert at[365]["log_rank_p"] == pytest.approx(chi2.sf(16.793, 1), rel=1e-3)
@@ -63,7 +70,10 @@ def test_rossi_gives_the_published_survival(frame_of, company) -> None:
     # weeks 26 and 52 become days 180 and 365; the map only stretches time
     weeks = rossi["week"].to_numpy()
     days = np.where(weeks <= 26, weeks * 180 // 26, 180 + np.ceil((weeks - 26) * 185 / 26)).astype(int)
-    rows = [life(i, int(d), "churn" if a else "") for i, (d, a) in enumerate(zip(days, rossi["arrest"], strict=True))]
+    rows = [
+        life(i, int(d), "churn" if a else "")
+        for i, (d, a) in enumerate(zip(days, rossi["arrest"], strict=True))
+    ]
     at = cells(estimate_churn(frame_of("deal_outcomes", rows), company)[0], "all", "all")
     assert round(at[180]["survival"], 4) == 0.8750
     assert round(at[365]["survival"], 4) == 0.7361
@@ -84,7 +94,11 @@ def test_competing_exits_give_the_published_incidence(frame_of, company) -> None
 
 def test_a_cancellation_before_the_clock_is_an_event_on_day_0(frame_of, company) -> None:
     rows = [life(i, 400) for i in range(19)]
-    early = {**life(19, 0, "churn"), "clock_start_on": DAY_0 + timedelta(days=20), "churned_on": DAY_0 + timedelta(days=3)}
+    early = {
+        **life(19, 0, "churn"),
+        "clock_start_on": DAY_0 + timedelta(days=20),
+        "churned_on": DAY_0 + timedelta(days=3),
+    }
     at = cells(estimate_churn(frame_of("deal_outcomes", [*rows, early]), company)[0], "all", "all")
     assert at[30]["cif_churn"] == pytest.approx(0.05)
 
@@ -102,14 +116,25 @@ def test_deals_that_cannot_be_followed_are_counted(frame_of, company) -> None:
     no_account = {**life(20, 400), "account_id": None}
     never_started = {**life(21, 400), "clock_start_on": None, "outcome_null_reason": "never_started"}
     starts_later = {**life(22, 0), "clock_start_on": DAY_0 + timedelta(days=5), "observed_until": DAY_0}
-    table, facts = estimate_churn(frame_of("deal_outcomes", [*rows, no_account, never_started, starts_later]), company)
-    assert facts == {"deals": 23, "deals_without_account": 1, "deals_without_clock": 1, "deals_after_observation": 1}
+    table, facts = estimate_churn(
+        frame_of("deal_outcomes", [*rows, no_account, never_started, starts_later]), company
+    )
+    assert facts == {
+        "deals": 23,
+        "deals_without_account": 1,
+        "deals_without_clock": 1,
+        "deals_after_observation": 1,
+    }
     assert cells(table, "all", "all")[30]["n"] == 20
 
 
 def test_under_inactivity_shorter_horizons_have_no_numbers(frame_of, company) -> None:
     lazy = Company(
-        reporting_currency="USD", timezone="UTC", as_of=company.as_of, churn=Churn("inactivity", 180), sources=company.sources
+        reporting_currency="USD",
+        timezone="UTC",
+        as_of=company.as_of,
+        churn=Churn("inactivity", 180),
+        sources=company.sources,
     )
     rows = [life(i, 180, "churn") for i in range(10)] + [life(10 + i, 900) for i in range(10)]
     at = cells(estimate_churn(frame_of("deal_outcomes", rows), lazy)[0], "all", "all")
@@ -118,8 +143,14 @@ def test_under_inactivity_shorter_horizons_have_no_numbers(frame_of, company) ->
 
 
 def test_groups_add_up_and_absent_dimensions_have_no_rows(frame_of, company) -> None:
-    rows = [life(i, 400, emcr_quintile=1 + i % 5 if i < 100 else None, month_end=i % 2 == 0) for i in range(140)]
-    table = estimate_churn(frame_of("deal_outcomes", rows), company)[0].filter(pl.col("horizon_days") == 30).collect()
+    rows = [
+        life(i, 400, emcr_quintile=1 + i % 5 if i < 100 else None, month_end=i % 2 == 0) for i in range(140)
+    ]
+    table = (
+        estimate_churn(frame_of("deal_outcomes", rows), company)[0]
+        .filter(pl.col("horizon_days") == 30)
+        .collect()
+    )
     assert set(table["dimension"]) == {"all", "emcr_quintile", "month_end"}
     sums = table.group_by("dimension").agg(pl.col("n").sum())
     assert set(sums["n"]) == {140}
@@ -133,12 +164,20 @@ def test_small_groups_are_blank_and_so_is_what_would_give_them_away(frame_of, co
     segments = table.filter(pl.col("dimension") == "segment")
     assert segments.filter("suppressed")["value"].unique().sort().to_list()[0] == "rare"
     assert segments.filter("suppressed")["value"].n_unique() == 2
-    numbers = [c for c in table.columns if c not in ("dimension", "value", "value_order", "horizon_days", "suppressed", "log_rank_p")]
-    assert segments.filter("suppressed").select(pl.col(numbers).is_null().all()).row(0) == (True,) * len(numbers)
+    numbers = [
+        c
+        for c in table.columns
+        if c not in ("dimension", "value", "value_order", "horizon_days", "suppressed", "log_rank_p")
+    ]
+    assert segments.filter("suppressed").select(pl.col(numbers).is_null().all()).row(0) == (True,) * len(
+        numbers
+    )
 
 
 @pytest.mark.parametrize(("hazard_ratio", "sign"), [(1.6, 1), (1 / 1.6, -1)])
-def test_a_planted_hazard_is_found_in_its_direction(frame_of, company, hazard_ratio: float, sign: int) -> None:
+def test_a_planted_hazard_is_found_in_its_direction(
+    frame_of, company, hazard_ratio: float, sign: int
+) -> None:
     rng = np.random.default_rng(11)
     quintile = rng.integers(1, 6, 4000)
     days = np.ceil(rng.exponential(600 / hazard_ratio ** (quintile - 3)))
@@ -168,7 +207,9 @@ def test_the_table_fits_its_contract_and_row_order_does_not_matter(frame_of, com
         )
         for i in range(600)
     ]  # fmt: skip
-    first = estimate_churn(frame_of("deal_outcomes", rows), company)[0].collect().select(contract.schema.names())
+    first = (
+        estimate_churn(frame_of("deal_outcomes", rows), company)[0].collect().select(contract.schema.names())
+    )
     second = estimate_churn(frame_of("deal_outcomes", rows[::-1]), company)[0].collect()
     assert first.schema == contract.schema
     assert_frame_equal(first, second.select(first.columns), check_exact=True)

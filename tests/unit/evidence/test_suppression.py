@@ -21,7 +21,9 @@ def test_the_limits_are_five_sellers_and_ten_customers() -> None:
     large = [("segment", v, 9, 90) for v in "abc"]
     assert hidden_of(("all", "all", 50, 500), ("segment", "x", 5, 10), *large) == set()
     for sellers, accounts in ((4, 10), (5, 9)):
-        assert ("segment", "x") in hidden_of(("all", "all", 50, 500), ("segment", "x", sellers, accounts), *large)
+        assert ("segment", "x") in hidden_of(
+            ("all", "all", 50, 500), ("segment", "x", sellers, accounts), *large
+        )
 
 
 def test_a_small_cell_hides_the_smallest_large_one_with_it() -> None:
@@ -31,12 +33,22 @@ def test_a_small_cell_hides_the_smallest_large_one_with_it() -> None:
 
 def test_several_small_cells_still_hide_a_large_one() -> None:
     # all minus the rest would show the two small ones together: five customers
-    cells = [("segment", "s1", 2, 3), ("segment", "s2", 1, 2), ("segment", "mid", 9, 30), ("segment", "big", 40, 400)]
+    cells = [
+        ("segment", "s1", 2, 3),
+        ("segment", "s2", 1, 2),
+        ("segment", "mid", 9, 30),
+        ("segment", "big", 40, 400),
+    ]
     assert hidden_of(("all", "all", 50, 435), *cells) == {("segment", v) for v in ("s1", "s2", "mid")}
 
 
 def test_other_dimensions_are_left_alone() -> None:
-    cells = [("segment", "small", 2, 3), ("segment", "big", 40, 400), ("region", "e", 20, 200), ("region", "w", 20, 200)]
+    cells = [
+        ("segment", "small", 2, 3),
+        ("segment", "big", 40, 400),
+        ("region", "e", 20, 200),
+        ("region", "w", 20, 200),
+    ]
     assert hidden_of(("all", "all", 42, 403), *cells) == {("segment", "small"), ("segment", "big")}
 
 
@@ -47,7 +59,9 @@ def test_where_all_parts_are_small_the_total_may_stay() -> None:
 
 def test_a_part_that_is_the_whole_hides_the_total_with_it() -> None:
     frame = pl.DataFrame(
-        [("all", "all", 30, 300), ("region", "only", 4, 300)], schema=[*KEY, "n_sellers", "n_accounts"], orient="row"
+        [("all", "all", 30, 300), ("region", "only", 4, 300)],
+        schema=[*KEY, "n_sellers", "n_accounts"],
+        orient="row",
     )
     assert hide_small_cells(frame, state_equations(frame), KEY)["suppressed"].to_list() == [True, True]
 
@@ -72,7 +86,12 @@ def test_a_cell_of_two_dimensions_is_protected_along_both() -> None:
 def test_quarters_are_protected_against_their_total() -> None:
     cells = pl.DataFrame(
         [("all", "all", p, 30, 300) for p in ("2025-Q1", "2025-Q2", "all")]
-        + [("segment", s, p, 20, 200) for s in "ab" for p in ("2025-Q1", "2025-Q2", "all") if (s, p) != ("a", "2025-Q1")]
+        + [
+            ("segment", s, p, 20, 200)
+            for s in "ab"
+            for p in ("2025-Q1", "2025-Q2", "all")
+            if (s, p) != ("a", "2025-Q1")
+        ]
         + [("segment", "a", "2025-Q1", 2, 4)],
         schema=[*KEY, "period", "n_sellers", "n_accounts"],
         orient="row",

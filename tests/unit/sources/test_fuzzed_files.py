@@ -22,8 +22,29 @@ from pipelines.sources.readers.records import Dialect
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 CSV = b'id,name,note\r\n1,"a ""b""",x\n2,"line\nbreak",\n3,,"y, z"\n4,5" pipe,q\n\n5,e,"f"\nTotal,,\n'
-LINES = b'{"id": "1", "n": 1.50}\n{"id": "2", "n": null, "m": [1, {"k": true}]}\n\n{"id": "\\u00e9", "x": "y"}\n'
-SPICE = [b'"', b",", b"\n", b"\r", b"\r\n", b'""', b'"\n"', b"\0", b"\xff", b"\xef\xbb\xbf", b"id,name,note\n", b" ", b"{", b"}", b":", b"\\", b";", "é".encode()]
+LINES = (
+    b'{"id": "1", "n": 1.50}\n{"id": "2", "n": null, "m": [1, {"k": true}]}\n\n{"id": "\\u00e9", "x": "y"}\n'
+)
+SPICE = [
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b'""',
+    b'"\n"',
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"id,name,note\n",
+    b" ",
+    b"{",
+    b"}",
+    b":",
+    b"\\",
+    b";",
+    "é".encode(),
+]
 
 
 @st.composite
@@ -57,7 +78,7 @@ def assert_nothing_is_lost(file: SourceFile, data: bytes) -> None:
 @given(mutated(CSV))
 @example(b"id,name,note\n1,2,3\r\r\n4,5,6")
 @example(b"id,name,note\r1,2,3\n4,5,6\n")
-@example(b"\n\nid,5\" pipe,note\n1,2,3\n")
+@example(b'\n\nid,5" pipe,note\n1,2,3\n')
 @example(b'id,name,note\n"1,2,3')
 def test_mutated_csv_keeps_the_identity_or_blocks(new_file: Callable[[str], Path], data: bytes) -> None:
     path = new_file(".csv")
@@ -81,7 +102,7 @@ def test_mutated_json_lines_keep_the_identity_or_block(new_file: Callable[[str],
     assert_nothing_is_lost(file, data)
 
 
-CELL = st.text(st.sampled_from('ab1é "\',;\n\r\t|#='), max_size=6)
+CELL = st.text(st.sampled_from("ab1é \"',;\n\r\t|#="), max_size=6)
 
 
 @FUZZ
@@ -107,8 +128,18 @@ def test_what_pythons_own_writer_wrote_is_read_cell_by_cell(
 
 
 @FUZZ
-@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c d"]), st.none() | CELL | st.integers() | st.booleans(), min_size=1), min_size=1, max_size=9))
-def test_json_lines_come_back_as_text(new_file: Callable[[str], Path], objects: list[dict[str, object]]) -> None:
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["a", "b", "c d"]), st.none() | CELL | st.integers() | st.booleans(), min_size=1
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_json_lines_come_back_as_text(
+    new_file: Callable[[str], Path], objects: list[dict[str, object]]
+) -> None:
     path = new_file(".jsonl")
     path.write_text("".join(json.dumps(o) + "\n" for o in objects), "utf-8")
     frame = read_jsonl(path, "a.jsonl", new_file).rows.collect()

@@ -30,7 +30,9 @@ def table(name: str, rows: list[dict[str, object]]) -> pl.LazyFrame:
     return pl.DataFrame([{c: row.get(c) for c in schema} for row in rows], schema=schema).lazy()
 
 
-def item(feedback_id: str, captured: str, expressed: str | None = None, theme: str | None = None) -> dict[str, object]:
+def item(
+    feedback_id: str, captured: str, expressed: str | None = None, theme: str | None = None
+) -> dict[str, object]:
     return {
         "feedback_id": feedback_id,
         "captured_at": at(captured),
@@ -170,13 +172,21 @@ def test_steps_out_of_order_never_give_negative_days() -> None:
 
 
 def test_the_board_sees_an_item_with_the_first_report_after_capture_that_names_its_theme() -> None:
-    themes = [{"theme_id": "old", "merged_into_id": "mid"}, {"theme_id": "mid", "merged_into_id": "new"}, {"theme_id": "new"}]
+    themes = [
+        {"theme_id": "old", "merged_into_id": "mid"},
+        {"theme_id": "mid", "merged_into_id": "new"},
+        {"theme_id": "new"},
+    ]
     reports = [
         {"report_id": "1", "sent_at": at("2025-01-05"), "theme_ids": ["new"]},
         {"report_id": "2", "sent_at": at("2025-02-05"), "theme_ids": ["other"]},
         {"report_id": "3", "sent_at": at("2025-03-10"), "theme_ids": ["other", "new"]},
     ]
-    items = [item("a", "2025-01-10", theme="old"), item("b", "2025-01-10", theme="unseen"), item("c", "2025-01-10")]
+    items = [
+        item("a", "2025-01-10", theme="old"),
+        item("b", "2025-01-10", theme="unseen"),
+        item("c", "2025-01-10"),
+    ]
     hops = follow(items, [event("c", "board_seen", "2025-01-12")], reports=reports, themes=themes)
     assert rows_of(hops, "a")["board_seen"]["days"] == 59.0
     assert rows_of(hops, "b")["board_seen"]["censored"]
@@ -189,7 +199,10 @@ def test_without_reports_nothing_waits_for_the_board() -> None:
 
 def test_nothing_is_seen_past_the_day_the_events_are_complete_for() -> None:
     company = Company(
-        reporting_currency="USD", timezone="UTC", as_of=date(2025, 3, 31), complete_until={"feedback_events": date(2025, 1, 31)}
+        reporting_currency="USD",
+        timezone="UTC",
+        as_of=date(2025, 3, 31),
+        complete_until={"feedback_events": date(2025, 1, 31)},
     )
     events = [event("a", "triaged", "2025-02-10"), *ALL_HOPS]
     items = [item("a", "2025-01-01"), item("late", "2025-02-01")]
@@ -216,7 +229,9 @@ def test_working_days_leave_out_weekends_and_the_holidays_of_the_region() -> Non
             {"kind": "feedback", "event_id": f"f{i}", "opportunity_id": f"deal {region}", "account_id": "x"}
         )
         # New York is five hours behind UTC until 9 March, four afterwards
-        first, last = ((m - timedelta(hours=5 if m < at("2025-03-09T07:00") else 4)).date() for m in (start, stop))
+        first, last = (
+            (m - timedelta(hours=5 if m < at("2025-03-09T07:00") else 4)).date() for m in (start, stop)
+        )
         days = [first + timedelta(days=k) for k in range((last - first).days)]
         expected[f"f{i}"] = sum(d.weekday() < 5 and d not in free.get(region or "", []) for d in days)
     holidays = [{"region": r, "date": d} for r, days in free.items() for d in days]
@@ -227,7 +242,9 @@ def test_working_days_leave_out_weekends_and_the_holidays_of_the_region() -> Non
 def test_the_rows_fit_the_contract_and_their_order_does_not_matter() -> None:
     items = [item(f"f{i}", f"2025-01-{1 + i:02d}", expressed="2024-12-30") for i in range(20)]
     events = [event(f"f{i}", "triaged", f"2025-02-{1 + i:02d}") for i in range(0, 20, 2)]
-    events += [event(f"f{i}", "decided", f"2025-02-{1 + i:02d}", o) for i in (0, 2) for o in ("declined", "accepted")]
+    events += [
+        event(f"f{i}", "decided", f"2025-02-{1 + i:02d}", o) for i in (0, 2) for o in ("declined", "accepted")
+    ]
     contract = TABLES["feedback_hops"]
     first = follow(items, events).select(contract.schema.names())
     assert first.schema == contract.schema

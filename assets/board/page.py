@@ -1,0 +1,2 @@
+def render_board(*a, **k):
+    return "<html></html>"

@@ -1,0 +1,2 @@
+def run_check(*a):
+    return 0
