@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -28,11 +28,11 @@ from pydantic import (
 
 from assets.company import Churn, Company
 from assets.landing import Reading
+from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
 from pipelines.sources.strict_yaml import ConfigError, Document, read_document
 
 __all__ = [
-    "REQUIRED_SOURCES",
     "ConfigError",
     "Configuration",
     "FileEntry",
@@ -41,8 +41,6 @@ __all__ = [
     "load_config",
     "nearest",
 ]
-
-REQUIRED_SOURCES = ("accounts", "reps", "opportunities")
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _TEXT_KEYS = frozenset({"rows"})  # cells of rows written in the file are text, as in any other source
@@ -75,9 +73,7 @@ def is_url(path: str) -> bool:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError of its own kind
-        raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from None
-    except KeyError:
+    except (OSError, ValueError, KeyError):  # a folder, a path, a name that isn't there
         raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from None
     return name
 
@@ -176,7 +172,7 @@ class Source(Layout):
     preset: str | None = None
     columns: dict[str, Annotated[str, Field(min_length=1)]] = {}
     where: Annotated[str, Field(min_length=1)] | None = None
-    decimal: Literal[".", ",", "٫"] = "."
+    decimal: Literal[".", ","] = "."
     thousands: Annotated[str, Field(max_length=1)] = ""
     date_format: str = ""
     timestamp_format: str = ""
@@ -240,8 +236,8 @@ class Configuration:
     company: CompanySettings
     sources: Mapping[str, Source]
     tables: Mapping[str, Table]
-    alerts: Alerts = Alerts()
-    schedule: ScheduleSettings = ScheduleSettings()
+    alerts: Alerts = field(default_factory=Alerts)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
 
     @property
     def folder(self) -> Path:
@@ -283,15 +279,11 @@ class Configuration:
         )
 
 
-def load_config(path: Path | str, tables: Mapping[str, Table] | None = None) -> Configuration:
-    """Read and check `aftersale.yaml`; `tables` are the source contracts (default: all that there are).
+def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Configuration:
+    """Read and check `aftersale.yaml`; `tables` are the contracts of the source tables.
 
     Raises ConfigError with file, line, key and, where a name is unknown, the nearest valid one.
     """
-    if tables is None:
-        from expectations.contracts import SOURCES  # noqa: PLC0415 (tests bring their own tables)
-
-        tables = SOURCES
     document = read_document(Path(path), _TEXT_KEYS)
     value = _with_short_files(document)
     _check_source_names(document, value, tables)
@@ -335,7 +327,7 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
             raise document.error(
                 ("sources", name), f"no source table is called {name!r}: {nearest(name, tables)}"
             )
-    missing = [name for name in REQUIRED_SOURCES if name not in sources]
+    missing = [name for name, table in tables.items() if table.required and name not in sources]
     if missing:
         raise document.error(("sources",), f"{', '.join(missing)} missing: nothing works without them")
 
@@ -343,9 +335,8 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
     if source.preset is not None:
-        raise document.error(
-            (*at, "preset"), f"no such preset yet ({source.preset}): this version ships none, map 'columns'"
-        )
+        said = f"no such preset yet ({source.preset}): this version ships none, map 'columns'"
+        raise document.error((*at, "preset"), said)
     kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
@@ -354,25 +345,24 @@ def _check_source(document: Document, table: Table, source: Source) -> None:
         raise document.error(
             (*at, "files" if source.query is None else "query"), "'files' and 'query' go together"
         )
-    if source.on_block == "stale" and (table.required or table.name in REQUIRED_SOURCES):
+    if source.on_block == "stale" and table.required:
         raise document.error(
             (*at, "on_block"), "'stale' is for optional tables; nothing works without this one"
         )
     if source.thousands == source.decimal:
         raise document.error((*at, "thousands"), f"{source.thousands!r} can't be the decimal mark as well")
-    door = {c.name for c in table.door}
-    for column in source.columns:
-        if column not in door:
-            raise document.error(
-                (*at, "columns", column), f"{table.name} has no column {column!r}: {nearest(column, door)}"
-            )
-    for number, row in enumerate(source.rows or ()):
-        for column in row:
-            # with a mapping, rows may have names of their own
-            if column not in door and not source.columns:
-                message = f"{table.name} has no column {column!r}: {nearest(column, door)}"
-                raise document.error((*at, "rows", number, column), message)
+    _check_columns(document, table, source)
     _check_required(document, table, source)
+
+
+def _check_columns(document: Document, table: Table, source: Source) -> None:
+    at, door = ("sources", table.name), {c.name for c in table.door}
+    named: list[tuple[tuple[str | int, ...], str]] = [((*at, "columns", c), c) for c in source.columns]
+    if not source.columns:  # with a mapping, rows may have names of their own
+        named += [((*at, "rows", i, c), c) for i, row in enumerate(source.rows or ()) for c in row]
+    for path, column in named:
+        if column not in door:
+            raise document.error(path, f"{table.name} has no column {column!r}: {nearest(column, door)}")
 
 
 def _check_required(document: Document, table: Table, source: Source) -> None:
@@ -381,7 +371,7 @@ def _check_required(document: Document, table: Table, source: Source) -> None:
         return
     given = set(source.columns).union(*source.rows)
     for column in table.door:
-        needed = column.presence in {Presence.MAPPED, Presence.REQUIRED} or column.name in table.key
+        needed = column.presence in {Presence.MAPPED, Presence.REQUIRED}
         if source.rows and needed and column.name not in given:
             raise document.error(
                 ("sources", table.name, "rows"), f"the column {column.name!r} is missing from every row"

@@ -54,13 +54,13 @@ def plan_columns(contract: Table, wanted: Mapping[str, str], available: Iterable
     optional: list[str] = []
     for column in contract.door:
         text = wanted.get(column.name, column.name)
-        facts = {"required": column.presence is Presence.REQUIRED, "personal": not column.kept}
+        required, personal = column.presence is Presence.REQUIRED, not column.kept
         if text in have:
-            mapped.append(Mapped(column.name, renamed=text, **facts))
+            mapped.append(Mapped(column.name, renamed=text, required=required, personal=personal))
         elif column.name in wanted:
             if _NAME_LIKE.match(text) and text.casefold() not in _CONSTANTS:
                 raise UnreadableError(f"there is no column {text!r} for {column.name}", nearest(text, names))
-            mapped.append(Mapped(column.name, expression=text, **facts))
+            mapped.append(Mapped(column.name, expression=text, required=required, personal=personal))
         elif column.presence in {Presence.MAPPED, Presence.REQUIRED}:
             missing.append(column.name)
         else:

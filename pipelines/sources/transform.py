@@ -1,5 +1,7 @@
 """Several files of one source become one table of contract columns: renamed in polars, computed in DuckDB."""
 
+# ruff: noqa: S608 (SQL is put together here by design: names and paths are quoted, and it runs in a locked DuckDB)
+
 from __future__ import annotations
 
 from collections import Counter
@@ -13,6 +15,7 @@ import polars as pl
 from assets.landing import FILE, RECORD, REJECTS
 from pipelines.sources.config import nearest
 from pipelines.sources.mapping import Mapped, Plan
+from pipelines.sources.opened import QUERY
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError
 from pipelines.sources.readers.sql import (
     check_expression,
@@ -23,8 +26,6 @@ from pipelines.sources.readers.sql import (
     quote_text,
 )
 from pipelines.sources.readers.typed import rows_as_json
-
-QUERY = "query"  # stands for the file where rows come out of a query
 
 _KEEP, _FAULT, _VALUE = "aftersale:keep", "aftersale:fault", "aftersale:value"
 _WHERE = "where"
@@ -43,17 +44,12 @@ _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT"
 
 
 @dataclass(frozen=True)
-class Table:
+class MappedRows:
     """Mapped rows (contract columns, FILE, RECORD), what SQL could not make of the others, what `where` left out."""
 
     rows: pl.LazyFrame
     faults: pl.DataFrame
     filtered: int = 0
-
-
-def union_columns(files: Sequence[SourceFile]) -> tuple[str, ...]:
-    """Columns of all files in order of appearance."""
-    return tuple(dict.fromkeys(name for file in files for name in file.columns))
 
 
 def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyFrame, dict[str, int]]:
@@ -79,21 +75,22 @@ def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyF
     return (pl.concat(parts) if len(parts) > 1 else parts[0]), dict(notes)
 
 
-def rename(rows: pl.LazyFrame, plan: Plan) -> Table:
+def rename(rows: pl.LazyFrame, plan: Plan) -> MappedRows:
     """Contract columns where all of them are plain renames."""
     cells = [pl.col(m.renamed).alias(m.column) for m in plan.mapped if not m.personal]
     named = rows.select(*cells, pl.col(SOURCE_FILE).alias(FILE), pl.col(SOURCE_RECORD).alias(RECORD))
-    return Table(named, pl.DataFrame(schema=REJECTS))
+    return MappedRows(named, pl.DataFrame(schema=REJECTS))
 
 
 def compute(
     rows: pl.LazyFrame,
     columns: Sequence[str],
     plan: Plan,
+    *,
     where: str | None,
     tokens: Sequence[str],
     folder: Path,
-) -> Table:
+) -> MappedRows:
     """Contract columns where some are SQL, or rows are filtered.
 
     `columns` are those of `rows`; cells equal to one of the `tokens` are null to the SQL. Every expression is run as
@@ -119,7 +116,7 @@ def compute(
     kept = mapped.filter(pl.col(_FAULT).is_null()).select(*(m.column for m in made), FILE, RECORD)
     faults = mapped.filter(pl.col(_FAULT).is_not_null()).select(FILE, RECORD, _FAULT, _VALUE).collect()
     total = int(mapped.select(pl.len()).collect().item())
-    return Table(kept, _as_rejects(faults), count - total)
+    return MappedRows(kept, _as_rejects(faults), count - total)
 
 
 def run_query(
@@ -216,7 +213,8 @@ def _sql(
         record,
         f"TRY(\n{where}\n) AS {quote_name(_KEEP)}" if where else f"true AS {quote_name(_KEEP)}",
     ]
-    faults, values = [], []
+    faults: list[str] = []
+    values: list[str] = []
     for m in made:
         value = f"TRY(\n{m.expression}\n)" if m.expression else quote_name(m.renamed)
         inner.append(f"{value} AS {quote_name(m.column)}")

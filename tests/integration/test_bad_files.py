@@ -28,7 +28,7 @@ def test_there_are_enough_cases_with_names_of_their_own() -> None:
     assert len(set(names)) == len(names) >= 100
 
 
-@pytest.mark.parametrize("case", (*ACCEPTED, *REJECTED), ids=name_of)
+@pytest.mark.parametrize("case", [*ACCEPTED, *REJECTED], ids=name_of)
 def test_rows_rejects_and_filtered_add_up_as_documented(case: Case, tmp_path: Path) -> None:
     landed, rows = land(case, tmp_path)
     rejects = landed.rejects

@@ -194,7 +194,7 @@ def _blank(piece: Piece, width: int) -> npt.NDArray[np.bool_]:
     blank: npt.NDArray[np.bool_] = piece.start == piece.end
     if width > 1:  # a line of blanks only would be one field too few at least
         for i in np.flatnonzero((piece.fields == 1) & ~blank & ~piece.bad):
-            blank[i] = not piece.content(i).strip()
+            blank[i] = not piece.content(int(i)).strip()
     return blank
 
 

@@ -19,11 +19,11 @@ Numbers = npt.NDArray[np.int64]
 
 
 class UnreadableError(Exception):
-    """A file can't be interpreted at all. `hint` says what to do; landing adds the table and the file."""
+    """A file can't be interpreted at all. `hint` says what to do; landing adds the table, and the file if left out."""
 
-    def __init__(self, reason: str, hint: str) -> None:
+    def __init__(self, reason: str, hint: str, file: str = "") -> None:
         super().__init__(f"{reason}. {hint}")
-        self.reason, self.hint = reason, hint
+        self.reason, self.hint, self.file = reason, hint, file
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SourceFile:
 
     `rows`: its own columns plus SOURCE_RECORD (Int64, 1-based, header not counted), without the bad records.
     `records` is counted by the splitter, not by the reader behind `rows`: records = rows + bad.
-    `raw` gives the text of records by ascending number.
+    `raw` gives the text of records by ascending number. `typed`: decoding may still fail (Parquet).
     """
 
     path: str
@@ -56,6 +56,7 @@ class SourceFile:
     raw: Callable[[Numbers], list[str]]
     bad: Bad = NO_BAD
     notes: Mapping[str, int] = field(default_factory=dict)
+    typed: bool = False
 
     def rejects(self) -> pl.DataFrame:
         """The bad records (schema REJECTS), raw text kept."""

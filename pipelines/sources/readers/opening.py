@@ -76,10 +76,21 @@ def open_plain(
     with copy.open("wb") as out:
         for chunk in chunks:
             if head is not None and out.tell() + len(chunk) > head:
-                out.write(chunk[: max(chunk.rfind(b"\n"), 0) + 1])
+                out.write(_whole_lines(chunk[: head - out.tell()]))
                 break
             out.write(chunk)
     return PlainFile(copy, digest.hexdigest(), size, notes)
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """The data up to a line end that is, as far as a first look can tell, outside quotes."""
+    stop = data.rfind(b"\n")
+    for _ in range(64):
+        earlier = data.rfind(b"\n", 0, max(stop, 0))
+        if data.count(b'"', 0, stop + 1) % 2 == 0 or earlier < 0:
+            break
+        stop = earlier
+    return data[: stop + 1]
 
 
 def hash_file(path: Path) -> str:

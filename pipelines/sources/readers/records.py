@@ -209,8 +209,8 @@ def _line_ends(view: Bytes, dialect: Dialect, *, last: bool) -> tuple[Numbers, B
     troubles = [int(w[0]) for w in (wrong_open, wrong_close) if len(w)]
     if not troubles and last and inside[-1]:
         troubles = [len(view)]  # the last quote never closes: its record is what remains
-    found = np.flatnonzero(ends & (inside == 0))
-    return found, inside, min(troubles) if troubles else None
+    found = np.flatnonzero(ends & (inside == 0)).astype(np.int64)
+    return found, inside.astype(np.uint8), min(troubles) if troubles else None
 
 
 def _split_one(buffer: bytes, at: int, offset: int, dialect: Dialect) -> Piece:

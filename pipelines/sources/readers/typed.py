@@ -13,8 +13,8 @@ from pipelines.sources.readers.frame import SOURCE_RECORD, Numbers, SourceFile, 
 _CORRUPT = "The file is cut off, still being written, or no Parquet: fetch it again"
 
 
-def read_parquet(path: Path, name: str) -> SourceFile:
-    """Read one Parquet file; the record count comes from its own footer.
+def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
+    """Read one Parquet file, or its first `limit` records; the record count comes from its own footer.
 
     Raises UnreadableError where footer or schema can't be read. Damaged pages show up in `decode_fully`.
     """
@@ -29,10 +29,13 @@ def read_parquet(path: Path, name: str) -> SourceFile:
     )
     shown = rows.select(*(_passable(n, t) for n, t in schema.items()), pl.col(SOURCE_RECORD).cast(pl.Int64))
 
+    if limit is not None:
+        shown, records = shown.head(limit), min(limit, records)
+
     def raw(numbers: Numbers) -> list[str]:
         return rows_as_json(shown, numbers)
 
-    return SourceFile(name, tuple(schema), shown, records, raw)
+    return SourceFile(name, tuple(schema), shown, records, raw, typed=True)
 
 
 def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:

@@ -1,0 +1,115 @@
+"""A first look at every source, for `aftersale check`: what maps, what is missing, what that switches off."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from assets.landing import Landed, LandingBlockedError, SourceUnreachableError
+from expectations.model import Kind, Table
+from pipelines.sources.config import Configuration
+from pipelines.sources.landing import ConfiguredLanding
+from pipelines.sources.mapping import Plan
+
+_NAME_LIKE = r"[\s@]"  # ids are codes; a blank or an @ means that somebody's name or address is used as one
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One configured table. `problem` is empty where its head can be read.
+
+    `mapped`: (contract column, source column or SQL). `missing`: columns that must be mapped and are not. `left_out`:
+    optional columns that the source lacks. `unused`: source columns that nothing reads. `rejects`: (reason, count) in
+    the head. `warnings`: sentences.
+    """
+
+    table: str
+    source: str
+    problem: str = ""
+    files: int = 0
+    records: int = 0
+    mapped: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    rejects: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourcesReport:
+    """All configured tables, and for the others what their absence switches off: (table, sentence)."""
+
+    configuration: Path
+    tables: tuple[TableReport, ...]
+    absent: tuple[tuple[str, str], ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing found so far would block."""
+        return not any(t.problem or t.missing for t in self.tables)
+
+
+def inspect_sources(configuration: Configuration) -> SourcesReport:
+    """Look at the head of every source; writes nothing that stays, and raises nothing for a bad source."""
+    with tempfile.TemporaryDirectory(prefix="aftersale-check-") as folder:
+        landing = ConfiguredLanding(configuration, Path(folder))
+        reports = tuple(_inspect(landing, configuration, name) for name in configuration.sources)
+        landing.close()
+    absent = tuple(
+        (name, table.switches_off)
+        for name, table in configuration.tables.items()
+        if name not in configuration.sources
+    )
+    return SourcesReport(configuration.file, reports, absent)
+
+
+def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: str) -> TableReport:
+    source = configuration.sources[table]
+    where = source.path or ("rows in the configuration" if source.rows is not None else "query")
+    try:
+        plan = landing.outline(table)
+    except (LandingBlockedError, SourceUnreachableError) as error:
+        return TableReport(table, where, problem=str(error))
+    known = TableReport(
+        table,
+        where,
+        mapped=tuple((m.column, m.renamed or m.expression) for m in plan.mapped),
+        missing=plan.missing,
+        left_out=plan.optional,
+        unused=plan.unused,
+    )
+    try:
+        landed = landing.sample(table)
+    except (LandingBlockedError, SourceUnreachableError) as error:
+        return replace(known, problem=str(error))
+    counts = landed.rejects.group_by("reason").len().sort("reason")
+    return replace(
+        known,
+        files=len(landed.files),
+        records=sum(file.records for file in landed.files),
+        rejects=tuple(counts.iter_rows()),
+        warnings=tuple(_warnings(configuration.tables[table], plan, landed)),
+    )
+
+
+def _warnings(contract: Table, plan: Plan, landed: Landed) -> list[str]:
+    """Ids that look like names, by count; the values themselves are not shown."""
+    rows = landed.rows.collect()
+    said = []
+    for column in contract.door:
+        if (
+            column.kind is not Kind.ID
+            or column.name not in plan.columns
+            or rows.schema.get(column.name) != pl.String
+        ):
+            continue
+        found = int(rows[column.name].str.strip_chars().str.contains(_NAME_LIKE).sum())
+        if found:
+            said.append(
+                f"{column.name}: {found:,} of {rows.height:,} ids hold a blank or an @ and may be names; map a code instead"
+            )
+    return said
