@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from assets.core.reading import Parsed, cleaned, first_reason, trimmed
+from assets.core.reading import Parsed, Steps, cleaned, trimmed
 from assets.landing import Reading
 from expectations.model import Column, Kind
 
@@ -56,42 +56,46 @@ def read_number(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     Zeros beyond the allowed decimals lose nothing and are dropped and counted (databases export NUMERIC(19,4)).
     """
     places = _DECIMALS[column.kind]
-    text = cleaned(raw, reading)
-    looks_right = text.str.contains(_number_pattern(reading))
-    plain = _canonical(pl.when(looks_right).then(text), reading)
-    wide = plain.str.contains(rf"\.[0-9]{{{places + 1},}}$")
-    lossy = plain.str.contains(rf"\.[0-9]{{{places}}}[0-9]*[1-9]")
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    looks_right = steps.take(text.str.contains(_number_pattern(reading)))
+    plain = steps.take(_canonical(pl.when(looks_right).then(text), reading))
+    lossy = steps.take(plain.str.contains(rf"\.[0-9]{{{places}}}[0-9]*[1-9]"))
     number = plain.str.strip_prefix("+").cast(pl.Decimal(_WIDE, places), strict=False)
-    value, too_large = _within(pl.when(lossy.not_()).then(number), column.kind)
+    number = steps.take(pl.when(lossy.not_()).then(number))
+    value = steps.take(_within(number, column.kind))
     faults = [
         (looks_right.not_(), "not_a_number"),
         (lossy, "too_many_decimals"),
-        (too_large | (plain.is_not_null() & number.is_null()), "out_of_range"),
+        (text.is_not_null() & value.is_null(), "out_of_range"),
     ]
-    notes = {"trimmed": trimmed(raw, reading), "trailing_zeros": wide & lossy.not_()}
-    return Parsed(value, first_reason(faults), notes)
+    wide = plain.str.contains(rf"\.[0-9]{{{places + 1},}}$")
+    return steps.done(value, faults, {"trimmed": trimmed(text, raw), "trailing_zeros": wide & lossy.not_()})
 
 
 def read_estimate(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """A finite float from text in the declared format."""
-    del column
-    text = cleaned(raw, reading)
-    looks_right = text.str.contains(_number_pattern(reading))
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    looks_right = steps.take(text.str.contains(_number_pattern(reading)))
     value = _canonical(pl.when(looks_right).then(text), reading).cast(pl.Float64(), strict=False)
-    return Parsed(value, first_reason([(looks_right.not_(), "not_a_number")]))
+    return steps.done(value, [(looks_right.not_(), "not_a_number")], {})
 
 
 def number_from_exact(column: Column, raw: pl.Expr) -> Parsed:
     """A number that the file holds as an integer or a decimal of any scale."""
+    steps = Steps(column.name)
     places = _DECIMALS.get(column.kind)
     if places is None:
-        return Parsed(raw.cast(pl.Float64()), first_reason([]))
-    number = raw.cast(pl.Decimal(_WIDE, places), strict=False)
-    exact = raw == number
-    value, too_large = _within(pl.when(exact).then(number), column.kind)
-    unreadable = raw.is_not_null() & number.is_null()
-    faults = [(exact.not_(), "too_many_decimals"), (too_large | unreadable, "out_of_range")]
-    return Parsed(value, first_reason(faults))
+        return steps.done(raw.cast(pl.Float64()), [], {})
+    number = steps.take(raw.cast(pl.Decimal(_WIDE, places), strict=False))
+    exact = steps.take(raw == number)
+    value = steps.take(_within(pl.when(exact).then(number), column.kind))
+    faults = [
+        (exact.not_(), "too_many_decimals"),
+        (raw.is_not_null() & value.is_null(), "out_of_range"),
+    ]
+    return steps.done(value, faults, {})
 
 
 def number_from_float(column: Column, raw: pl.Expr, dtype: pl.DataType) -> Parsed:
@@ -100,35 +104,33 @@ def number_from_float(column: Column, raw: pl.Expr, dtype: pl.DataType) -> Parse
     A float stands for a decimal when dividing its rounded integral cents gives it back (division is correctly rounded), or
     when it is that close to integral cents that only a sum of floats lies between.
     """
+    steps = Steps(column.name)
+    finite = raw.is_finite()
+    number = steps.take(pl.when(finite).then(raw).cast(pl.Float64()))
     if column.kind is Kind.ESTIMATE:
-        value = raw.cast(pl.Float64())
-        return Parsed(
-            pl.when(value.is_finite()).then(value), first_reason([(value.is_finite().not_(), "not_a_number")])
-        )
+        return steps.done(number, [(finite.not_(), "not_a_number")], {})
     places = _DECIMALS[column.kind]
     scale = 10.0**places
-    finite = raw.is_finite()
-    number = pl.when(finite).then(raw).cast(pl.Float64())
     fits = number.abs() <= float(_LIMIT[column.kind])
-    scaled = pl.when(fits).then(number) * scale
-    cents = scaled.round()
-    exact = ((cents / scale).cast(dtype) == raw) | ((scaled - cents).abs() <= 1e-9 + _ULPS * scaled.abs())
-    whole = pl.when(exact & (cents.abs() < 2.0**63)).then(cents).cast(pl.Int64(), strict=False)
-    value = (whole.cast(pl.Decimal(_WIDE, 0)) * pl.lit(Decimal(1).scaleb(-places))).cast(
-        column.dtype, strict=False
+    scaled = steps.take(pl.when(fits).then(number) * scale)
+    cents = steps.take(scaled.round())
+    exact = steps.take(
+        ((cents / scale).cast(dtype) == raw) | ((scaled - cents).abs() <= 1e-9 + _ULPS * scaled.abs())
     )
+    whole = pl.when(exact & (cents.abs() < 2.0**63)).then(cents).cast(pl.Int64(), strict=False)
+    unit = pl.lit(Decimal(1).scaleb(-places))
+    value = steps.take((whole.cast(pl.Decimal(_WIDE, 0)) * unit).cast(column.dtype, strict=False))
     faults = [
         (finite.not_(), "not_a_number"),
         (fits.not_(), "out_of_range"),
         (exact.not_(), "too_many_decimals"),
         (raw.is_not_null() & value.is_null(), "out_of_range"),
     ]
-    return Parsed(value, first_reason(faults))
+    return steps.done(value, faults, {})
 
 
-def _within(number: pl.Expr, kind: Kind) -> tuple[pl.Expr, pl.Expr]:
-    """The number in the kind's own dtype where it lies within the limit, and whether it does not."""
+def _within(number: pl.Expr, kind: Kind) -> pl.Expr:
+    """The number in the kind's own dtype; null outside the kind's limit."""
     limit = _LIMIT[kind]
-    inside = (number >= pl.lit(-limit)) & (number <= pl.lit(limit))
     dtype = pl.Int64() if kind is Kind.COUNT else pl.Decimal(18, _DECIMALS[kind])
-    return pl.when(inside).then(number).cast(dtype, strict=False), inside.not_()
+    return pl.when(number.is_between(pl.lit(-limit), pl.lit(limit))).then(number).cast(dtype, strict=False)

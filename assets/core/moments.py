@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from assets.core.reading import Parsed, cleaned, first_reason, trimmed
+from assets.core.reading import Parsed, Steps, cleaned, trimmed
 from assets.landing import Reading
+from expectations.model import Column
 
 EARLIEST_YEAR = 1900
 """Before it there is no sale: a two-digit year read with a four-digit format, or a typing error."""
@@ -22,96 +23,89 @@ _SENTINEL_YEARS = (1, 9999)  # how systems that know no null write "never"
 _MICRO: Final = "us"
 
 
-def read_day(raw: pl.Expr, reading: Reading, zone: str) -> Parsed:
+def read_day(column: Column, raw: pl.Expr, reading: Reading, zone: str) -> Parsed:
     """A calendar day in the declared format, by default ISO 8601.
 
     A text with a time of day gives its local day and is counted: the day as written where no zone is given or where it
     says midnight, else the day in the company's zone.
     """
-    text = cleaned(raw, reading)
-    day, looks_like_day = _day(text, reading)
-    moment = _moment(text, reading)
-    as_written = pl.when(moment.at_midnight | moment.offset.is_null()).then(moment.wall.dt.date())
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    day, looks_like_day = _day(text, reading, steps)
+    moment = _moment(text, reading, steps)
+    as_written = pl.when(_has_time(moment.wall).not_() | moment.offset.is_null()).then(moment.wall.dt.date())
     local = as_written.otherwise(_utc(moment).dt.convert_time_zone(zone).dt.date())
-    stated = pl.coalesce(day, local)
+    stated = steps.take(pl.coalesce(day, local))
     faults = [
         (text.is_not_null() & (looks_like_day | moment.looks_right).not_(), "not_a_date"),
         (text.is_not_null() & stated.is_null(), "day_or_time_does_not_exist"),
     ]
-    notes = {"trimmed": trimmed(raw, reading), "time_of_day_dropped": day.is_null() & stated.is_not_null()}
-    return _plausible(stated, stated.dt.year(), faults, notes)
+    notes = {"trimmed": trimmed(text, raw), "time_of_day_dropped": day.is_null() & stated.is_not_null()}
+    return _plausible(steps, stated, stated, faults, notes)
 
 
-def day_from_date(raw: pl.Expr) -> Parsed:
+def day_from_date(column: Column, raw: pl.Expr) -> Parsed:
     """A day that the file holds as a date."""
-    return _plausible(raw, raw.dt.year(), [], {})
+    return _plausible(Steps(column.name), raw, raw, [], {})
 
 
-def day_from_instant(raw: pl.Expr, dtype: pl.Datetime, zone: str) -> Parsed:
+def day_from_instant(column: Column, raw: pl.Expr, dtype: pl.Datetime, zone: str) -> Parsed:
     """The local day of an instant that the file holds as one, by the same rule as for text."""
     wall = raw.dt.replace_time_zone(None)
-    if dtype.time_zone is None:
-        day = wall.dt.date()
-    else:
+    day = wall.dt.date()
+    if dtype.time_zone is not None:
         local = raw.dt.convert_time_zone(zone).dt.date()
-        day = pl.when(wall.dt.time() == time()).then(wall.dt.date()).otherwise(local)
-    return _plausible(day, wall.dt.year(), [], {"time_of_day_dropped": raw.is_not_null()})
+        day = pl.when(_has_time(wall).not_()).then(day).otherwise(local)
+    return _plausible(Steps(column.name), day, wall.dt.date(), [], {"time_of_day_dropped": raw.is_not_null()})
 
 
-def read_instant(raw: pl.Expr, reading: Reading, zone: str) -> Parsed:
+def read_instant(column: Column, raw: pl.Expr, reading: Reading, zone: str) -> Parsed:
     """An instant in UTC.
 
     Text with an offset is what it says. A wall time without one needs the source's declared zone: one that does not
     exist there is rejected, of two that read the same the earlier is taken and counted. A mere day is the midnight that
     starts it in the company's zone, or the first instant after it where the clocks jump at midnight.
     """
-    text = cleaned(raw, reading)
-    moment = _moment(text, reading)
-    day, looks_like_day = _day(text, reading)
-    from_wall, twice = _localised(moment.wall, reading.timezone)
-    with_offset = _utc(moment)
-    from_moment = pl.when(moment.offset.is_not_null()).then(with_offset).otherwise(from_wall)
-    stated = pl.when(looks_like_day).then(start_of_day(day, zone)).otherwise(from_moment)
-    nominal = pl.coalesce(moment.wall, day.cast(pl.Datetime(_MICRO)))
-    zoneless = moment.wall.is_not_null() & moment.offset.is_null()
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    moment = _moment(text, reading, steps)
+    day, looks_like_day = _day(text, reading, steps)
+    zoneless = steps.take(moment.wall.is_not_null() & moment.offset.is_null())
+    from_wall, twice = _localised(pl.when(zoneless).then(moment.wall), reading.timezone)
+    stated = steps.take(pl.coalesce(_utc(moment), from_wall, start_of_day(day, zone)))
+    nominal = steps.take(pl.coalesce(moment.wall.dt.date(), day))
     faults = [
         (text.is_not_null() & (looks_like_day | moment.looks_right).not_(), "not_a_timestamp"),
         (text.is_not_null() & nominal.is_null(), "day_or_time_does_not_exist"),
-        *_zone_faults(zoneless & (nominal.dt.year().is_in(_SENTINEL_YEARS).not_()), stated, reading),
+        *_zone_faults(zoneless, nominal, stated, reading),
     ]
     notes = {
-        "trimmed": trimmed(raw, reading),
-        "earlier_of_two_wall_times": zoneless & twice,
+        "trimmed": trimmed(text, raw),
+        "earlier_of_two_wall_times": twice,
         "below_microseconds_dropped": text.str.contains(r"\.[0-9]{6}[0-9]*[1-9]"),
     }
-    return _plausible(stated, nominal.dt.year(), faults, notes)
+    parsed = _plausible(steps, stated, nominal, faults, notes)
+    return replace(parsed, time_known=_has_time(moment.wall))
 
 
-def instant_from_date(raw: pl.Expr, zone: str) -> Parsed:
+def instant_from_date(column: Column, raw: pl.Expr, zone: str) -> Parsed:
     """An instant that the file holds as a mere day."""
-    return _plausible(start_of_day(raw, zone), raw.dt.year(), [], {})
+    return _plausible(Steps(column.name), start_of_day(raw, zone), raw, [], {})
 
 
-def instant_from_instant(raw: pl.Expr, dtype: pl.Datetime, reading: Reading) -> Parsed:
+def instant_from_instant(column: Column, raw: pl.Expr, dtype: pl.Datetime, reading: Reading) -> Parsed:
     """An instant that the file holds as one; without a zone it is a wall time of the source's declared zone."""
-    wall = raw.dt.replace_time_zone(None).dt.cast_time_unit(_MICRO)
+    steps = Steps(column.name)
+    wall = steps.take(raw.dt.replace_time_zone(None).dt.cast_time_unit(_MICRO))
     if dtype.time_zone is not None:
         value = raw.dt.convert_time_zone("UTC").dt.cast_time_unit(_MICRO)
-        return _plausible(value, wall.dt.year(), [], {})
+        return replace(_plausible(steps, value, wall.dt.date(), [], {}), time_known=_has_time(wall))
     value, twice = _localised(wall, reading.timezone)
-    sentinel = wall.dt.year().is_in(_SENTINEL_YEARS)
-    faults = _zone_faults(wall.is_not_null() & sentinel.not_(), value, reading)
-    return _plausible(value, wall.dt.year(), faults, {"earlier_of_two_wall_times": twice})
-
-
-def time_is_known(raw: pl.Expr, dtype: pl.DataType, reading: Reading) -> pl.Expr:
-    """Whether the source gave a time of day. Exactly midnight is how systems write a day, so it counts as none."""
-    if isinstance(dtype, pl.Datetime):
-        return (raw.dt.replace_time_zone(None).dt.time() != time()).fill_null(value=False)
-    if dtype == pl.String():
-        moment = _moment(cleaned(raw, reading), reading)
-        return (moment.wall.is_not_null() & moment.at_midnight.not_()).fill_null(value=False)
-    return pl.lit(value=False)
+    value = steps.take(value)
+    nominal = steps.take(wall.dt.date())
+    faults = _zone_faults(wall.is_not_null(), nominal, value, reading)
+    parsed = _plausible(steps, value, nominal, faults, {"earlier_of_two_wall_times": twice})
+    return replace(parsed, time_known=_has_time(wall))
 
 
 def day_ends(day: date, zone: str) -> datetime:
@@ -127,50 +121,46 @@ class _Moment:
     offset: pl.Expr
     looks_right: pl.Expr
 
-    @property
-    def at_midnight(self) -> pl.Expr:
-        return self.wall.dt.time() == time()
 
-
-def _moment(text: pl.Expr, reading: Reading) -> _Moment:
-    no_offset = pl.lit(None, dtype=pl.Int64())
+def _moment(text: pl.Expr, reading: Reading, steps: Steps) -> _Moment:
     if reading.timestamp_format:
-        layout = reading.timestamp_format
-        if "%z" in layout or "%#z" in layout or "%:z" in layout:
-            utc = text.str.to_datetime(layout, time_unit=_MICRO, time_zone="UTC", strict=False)
-            wall = utc.dt.replace_time_zone(None)
-            return _Moment(
-                wall, pl.when(wall.is_not_null()).then(pl.lit(0, dtype=pl.Int64())), wall.is_not_null()
-            )
-        wall = text.str.to_datetime(layout, time_unit=_MICRO, strict=False)
-        return _Moment(wall, no_offset, wall.is_not_null())
-    looks_right = text.str.contains(_ISO_INSTANT)
-    iso = pl.when(looks_right).then(text)
+        return _declared_moment(text, reading.timestamp_format, steps)
+    looks_right = steps.take(text.str.contains(_ISO_INSTANT))
+    iso = steps.take(pl.when(looks_right).then(text.str.replace(" ", "T", literal=True)))
     seconds = pl.when(iso.str.slice(16, 1) == ":").then(iso.str.slice(16, 3)).otherwise(pl.lit(":00"))
-    stamp = iso.str.slice(0, 10) + "T" + iso.str.slice(11, 5) + seconds
+    stamp = steps.take(iso.str.slice(0, 16) + seconds)
     fraction = iso.str.extract(r"\.([0-9]{1,6})", 1).str.pad_end(6, "0").cast(pl.Int64()).fill_null(0)
-    wall = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit=_MICRO, strict=False)
-    zone = iso.str.extract(rf"({_ZONE})$", 1)
-    # a day ends in what looks like an offset, so only text with a time of day gets here
-    numeric = zone.str.contains(r"^[+-]")
+    whole = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit=_MICRO, strict=False)
+    wall = steps.take(whole + pl.duration(microseconds=fraction))
+    # only after the time of day: the end of a date looks like an offset
+    zone = steps.take(iso.str.slice(16).str.extract(rf"({_ZONE})$", 1))
     minutes = pl.when(zone.str.len_bytes() > 3).then(zone.str.slice(-2)).otherwise(pl.lit("0"))
     size = zone.str.slice(1, 2).cast(pl.Int64(), strict=False) * 60 + minutes.cast(pl.Int64(), strict=False)
-    signed = pl.when(zone.str.starts_with("-")).then(-size).otherwise(size)
-    offset = pl.when(numeric.not_()).then(pl.lit(0, dtype=pl.Int64())).otherwise(signed)
-    return _Moment(wall + pl.duration(microseconds=fraction), offset, looks_right)
+    sign = pl.when(zone.str.starts_with("-")).then(-1).when(zone.str.starts_with("+")).then(1).otherwise(0)
+    offset = pl.when(zone.is_not_null()).then((sign * size).fill_null(0))
+    return _Moment(wall, steps.take(offset), looks_right)
 
 
-def _day(text: pl.Expr, reading: Reading) -> tuple[pl.Expr, pl.Expr]:
+def _declared_moment(text: pl.Expr, layout: str, steps: Steps) -> _Moment:
+    zoned = any(mark in layout for mark in ("%z", "%#z", "%:z", "%+"))
+    zone = "UTC" if zoned else None
+    read = steps.take(text.str.to_datetime(layout, time_unit=_MICRO, time_zone=zone, strict=False))
+    wall = steps.take(read.dt.replace_time_zone(None))
+    offset = pl.when(wall.is_not_null() & pl.lit(zoned)).then(pl.lit(0, dtype=pl.Int64()))
+    return _Moment(wall, steps.take(offset), wall.is_not_null())
+
+
+def _day(text: pl.Expr, reading: Reading, steps: Steps) -> tuple[pl.Expr, pl.Expr]:
     """The day a text states (null where it does not exist), and whether it is written as one."""
     if reading.date_format:
-        day = text.str.to_date(reading.date_format, strict=False)
+        day = steps.take(text.str.to_date(reading.date_format, strict=False))
         return day, day.is_not_null()
-    looks_right = text.str.contains(_ISO_DAY)
-    return pl.when(looks_right).then(text).str.to_date("%Y-%m-%d", strict=False), looks_right
+    looks_right = steps.take(text.str.contains(_ISO_DAY))
+    return steps.take(pl.when(looks_right).then(text).str.to_date("%Y-%m-%d", strict=False)), looks_right
 
 
 def _utc(moment: _Moment) -> pl.Expr:
-    """The instant of a moment that states its offset."""
+    """The instant of a moment that states its offset, else null."""
     return (moment.wall - pl.duration(minutes=moment.offset)).dt.replace_time_zone("UTC")
 
 
@@ -180,12 +170,14 @@ def _localised(wall: pl.Expr, zone: str) -> tuple[pl.Expr, pl.Expr]:
         return pl.lit(None, dtype=pl.Datetime(_MICRO, "UTC")), pl.lit(value=False)
     earlier = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     later = wall.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
-    return earlier.dt.convert_time_zone("UTC"), (earlier != later).fill_null(value=False)
+    return earlier.dt.convert_time_zone("UTC"), earlier != later
 
 
-def _zone_faults(zoneless: pl.Expr, value: pl.Expr, reading: Reading) -> list[tuple[pl.Expr, str]]:
+def _zone_faults(
+    zoneless: pl.Expr, nominal: pl.Expr, value: pl.Expr, reading: Reading
+) -> list[tuple[pl.Expr, str]]:
     fault = "wall_time_does_not_exist" if reading.timezone else "wall_time_without_zone"
-    return [(zoneless & value.is_null(), fault)]
+    return [(zoneless & value.is_null() & _is_sentinel(nominal).not_(), fault)]
 
 
 def start_of_day(day: pl.Expr, zone: str) -> pl.Expr:
@@ -197,11 +189,25 @@ def start_of_day(day: pl.Expr, zone: str) -> pl.Expr:
     return pl.coalesce(exact, later)
 
 
+def _has_time(wall: pl.Expr) -> pl.Expr:
+    """Whether a time of day is stated. Exactly midnight is how systems write a day, so it counts as none."""
+    return (wall.dt.time() != time()).fill_null(value=False)
+
+
+def _is_sentinel(day: pl.Expr) -> pl.Expr:
+    return day.dt.year().is_in(_SENTINEL_YEARS)
+
+
 def _plausible(
-    value: pl.Expr, year: pl.Expr, faults: list[tuple[pl.Expr, str]], notes: dict[str, pl.Expr]
+    steps: Steps,
+    value: pl.Expr,
+    nominal: pl.Expr,
+    faults: list[tuple[pl.Expr, str]],
+    notes: dict[str, pl.Expr],
 ) -> Parsed:
-    """Turn sentinels into nulls and count them; reject what is before any sale."""
-    sentinel = year.is_in(_SENTINEL_YEARS).fill_null(value=False)
-    reason = first_reason([*faults, ((year < EARLIEST_YEAR) & sentinel.not_(), "year_before_1900")])
-    kept = pl.when(sentinel.not_() & (year >= EARLIEST_YEAR)).then(value)
-    return Parsed(kept, reason, notes | {"sentinel_as_null": sentinel})
+    """Turn sentinels into nulls and count them; reject what is before any sale. `nominal` is the day as written."""
+    sentinel = _is_sentinel(nominal)
+    too_early = nominal < date(EARLIEST_YEAR, 1, 1)
+    kept = pl.when(sentinel.not_() & too_early.not_()).then(value)
+    faults = [*faults, (too_early & sentinel.not_(), "year_before_1900")]
+    return steps.done(kept, faults, notes | {"sentinel_as_null": sentinel})

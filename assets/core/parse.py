@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import polars as pl
 
 from assets.core import amounts, moments, words
-from assets.core.reading import Parsed, first_reason
+from assets.core.reading import Parsed, Steps, with_reason
 from assets.landing import Reading
 from expectations.model import Column, Kind, Presence
 
@@ -42,30 +43,34 @@ def parse(column: Column, dtype: pl.DataType, reading: Reading, zone: str) -> Pa
         value (dtype of the contract), reason (null where it may stand) and notes.
     """
     parsed = _by_dtype(column, dtype, reading, zone)
-    raw_is_null = parsed.value.is_null() & parsed.reason.is_null()
-    missing = raw_is_null & pl.lit(column.presence is Presence.REQUIRED)
-    shared = first_reason([(_outside(column, parsed.value), "out_of_range"), (missing, "missing")])
-    return Parsed(parsed.value.cast(column.dtype), pl.coalesce(parsed.reason, shared), parsed.notes)
+    faults = []
+    if column.minimum is not None or column.maximum is not None:
+        faults.append((_outside(column, parsed.value), "out_of_range"))
+    if column.presence is Presence.REQUIRED:
+        faults.append((parsed.value.is_null(), "missing"))
+    return with_reason(parsed, faults)
 
 
 def _by_dtype(column: Column, dtype: pl.DataType, reading: Reading, zone: str) -> Parsed:
     raw = pl.col(column.name)
     if isinstance(dtype, pl.Null):
-        return Parsed(pl.lit(None, dtype=column.dtype), first_reason([]))
+        return _unread(column)
     if not isinstance(dtype, pl.String):
         native = _native(column, raw, dtype, reading, zone)
         if native is not None:
             return native
         if dtype.is_nested() or isinstance(dtype, (pl.Binary, pl.Object)):
-            return Parsed(
-                pl.lit(None, dtype=column.dtype), first_reason([(raw.is_not_null(), "unreadable_type")])
-            )
+            return _unread(column, [(raw.is_not_null(), "unreadable_type")])
         raw = raw.cast(pl.String())
     if column.kind is Kind.DATE:
-        return moments.read_day(raw, reading, zone)
+        return moments.read_day(column, raw, reading, zone)
     if column.kind is Kind.TIMESTAMP:
-        return moments.read_instant(raw, reading, zone)
+        return moments.read_instant(column, raw, reading, zone)
     return _WORDS[column.kind](column, raw, reading)
+
+
+def _unread(column: Column, faults: Sequence[tuple[pl.Expr, str]] = ()) -> Parsed:
+    return Steps(column.name).done(pl.lit(None, dtype=column.dtype), faults, {})
 
 
 def _native(column: Column, raw: pl.Expr, dtype: pl.DataType, reading: Reading, zone: str) -> Parsed | None:
@@ -84,25 +89,25 @@ def _native_moment(
 ) -> Parsed | None:
     is_day = column.kind is Kind.DATE
     if isinstance(dtype, pl.Date):
-        return moments.day_from_date(raw) if is_day else moments.instant_from_date(raw, zone)
+        return moments.day_from_date(column, raw) if is_day else moments.instant_from_date(column, raw, zone)
     if isinstance(dtype, pl.Datetime):
         if is_day:
-            return moments.day_from_instant(raw, dtype, zone)
-        return moments.instant_from_instant(raw, dtype, reading)
+            return moments.day_from_instant(column, raw, dtype, zone)
+        return moments.instant_from_instant(column, raw, dtype, reading)
     return None
 
 
 def _native_word(column: Column, raw: pl.Expr, dtype: pl.DataType) -> Parsed | None:
     if column.kind is Kind.FLAG and isinstance(dtype, pl.Boolean):
-        return Parsed(raw, first_reason([]))
+        return Steps(column.name).done(raw, [], {})
     if column.kind is Kind.FLAG and dtype.is_numeric():
-        return words.flag_from_number(raw)
+        return words.flag_from_number(column, raw)
     if column.kind in (Kind.ID, Kind.TEXT) and dtype.is_integer():
-        return words.id_from_integer(raw)
+        return words.id_from_integer(column, raw)
     if column.kind in (Kind.ID, Kind.TEXT) and dtype.is_float():
-        return words.id_from_float(raw)
+        return words.id_from_float(column, raw)
     if column.kind is Kind.LIST and isinstance(dtype, pl.List):
-        return words.list_from_list(raw)
+        return words.list_from_list(column, raw)
     return None
 
 

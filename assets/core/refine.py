@@ -20,7 +20,7 @@ from assets.core.groups import GroupCheck
 from assets.core.identities import Counts, MoneyIdentity
 from assets.core.parse import parse
 from assets.core.pseudonyms import Pseudonyms
-from assets.core.reading import WARNING_PREFIX
+from assets.core.reading import WARNING_PREFIX, Parsed, with_steps
 from assets.core.settle import COLUMN, REASON, VALUE
 from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError
 from expectations.model import Column, Presence, Sensitivity, Severity, Table
@@ -138,25 +138,28 @@ def refine(
 def _parsed(contract: Table, landed: Landed, company: Company) -> pl.LazyFrame:
     """Rows with the contract's columns, the first fault of each (COLUMN, REASON, VALUE), whether it waits, and notes."""
     schema = landed.rows.collect_schema()
-    columns = [c for c in contract.door if c.kept]
     _refuse_if_unmapped(contract, landed, schema)
-    values, notes, faults = [], [], []
+    columns = [c for c in contract.door if c.kept]
+    read = {
+        c.name: parse(c, schema[c.name], landed.reading, company.timezone)
+        for c in columns
+        if c.name in schema
+    }
+    values, faults = [], []
     for column in columns:
-        if column.name not in schema:
-            values.append(pl.lit(None, dtype=column.dtype).alias(column.name))
+        name = column.name
+        if name not in read:
+            values.append(pl.lit(None, dtype=column.dtype).alias(name))
             continue
-        read = parse(column, schema[column.name], landed.reading, company.timezone)
-        values.append(read.value.alias(column.name))
-        notes += [_count(mask, f"{column.name}: {name}") for name, mask in read.notes.items()]
-        reason = f"_reason:{column.name}"
-        values.append(read.reason.alias(reason))
-        values.append(_offending(column, schema[column.name], read.reason).alias(f"_text:{column.name}"))
-        faults.append(_Fault(column.name, pl.col(reason), pl.col(f"_text:{column.name}")))
-    for name, of in _TIME_KNOWN_OF.items():
-        if name in contract.by_name and of in schema:
-            values.append(moments.time_is_known(pl.col(of), schema[of], landed.reading).alias(name))
-        elif name in contract.by_name:
-            values.append(pl.lit(value=False).alias(name))
+        values += [read[name].value.alias(name), read[name].reason.alias(f"_reason:{name}")]
+        values.append(_offending(column, schema[name], read[name].reason).alias(f"_text:{name}"))
+        values += [_count(mask, f"{name}: {note}") for note, mask in read[name].notes.items()]
+        faults.append(_Fault(name, pl.col(f"_reason:{name}"), pl.col(f"_text:{name}")))
+    values += [
+        _time_known(read.get(of)).alias(name)
+        for name, of in _TIME_KNOWN_OF.items()
+        if name in contract.by_name
+    ]
     faults += [_rule_fault(rule.name, rule.broken, rule.holds) for rule in contract.rules_of(Severity.REJECT)]
     warned = [_count(rule.broken, WARNING_PREFIX + rule.name) for rule in contract.rules_of(Severity.WARN)]
     later = pl.lit(value=False)
@@ -164,15 +167,23 @@ def _parsed(contract: Table, landed: Landed, company: Company) -> pl.LazyFrame:
         event = contract.by_name[contract.event_time]
         later = _after(event, company, 0)
         faults.append(_far_future_fault(event, company))
-    judged = landed.rows.select(FILE, RECORD, *values, *notes).with_columns(
-        pl.coalesce(*(f.column_where_broken for f in faults)).alias(COLUMN),
-        pl.coalesce(*(f.reason for f in faults)).alias(REASON),
-        pl.coalesce(*(f.value for f in faults)).alias(VALUE),
-        later.fill_null(value=False).alias(_LATER),
-        *warned,
-        *_knowledge(contract, company),
+    judged = (
+        with_steps(landed.rows, read.values())
+        .select(FILE, RECORD, *values)
+        .with_columns(
+            pl.coalesce(*(f.column_where_broken for f in faults)).alias(COLUMN),
+            pl.coalesce(*(f.reason for f in faults)).alias(REASON),
+            pl.coalesce(*(f.value for f in faults)).alias(VALUE),
+            later.fill_null(value=False).alias(_LATER),
+            *warned,
+            *_knowledge(contract, company),
+        )
     )
     return judged.drop(pl.selectors.starts_with("_reason:", "_text:"))
+
+
+def _time_known(read: Parsed | None) -> pl.Expr:
+    return pl.lit(value=False) if read is None or read.time_known is None else read.time_known
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from zoneinfo import available_timezones
 
 import polars as pl
 
-from assets.core.reading import WARNING_PREFIX, Parsed, cleaned, first_reason, trimmed
+from assets.core.reading import WARNING_PREFIX, Parsed, Steps, cleaned, trimmed
 from assets.landing import Reading
 from expectations.model import Column
 
@@ -28,26 +29,26 @@ def read_id(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
 
     What a spreadsheet turned into `1E+05` has lost its digits and is rejected. Currencies are three capital letters.
     """
-    text = cleaned(raw, reading)
-    value = text.str.normalize("NFC")
-    notes = {"trimmed": trimmed(raw, reading), "unicode_normalised": value != text}
-    faults = [(value.str.contains(_SPREADSHEET_NUMBER), "id_turned_into_number")]
-    if column.name.endswith("currency"):
-        notes["letter_case"] = value != value.str.to_uppercase()
-        value = value.str.to_uppercase()
-        faults.append((value.str.contains(_CURRENCY).not_(), "not_a_currency"))
-    return Parsed(value, first_reason(faults), notes)
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    value = steps.take(_composed(text))
+    notes = {"trimmed": trimmed(text, raw), "unicode_normalised": value != text}
+    if not column.name.endswith("currency"):
+        return steps.done(value, [(value.str.contains(_SPREADSHEET_NUMBER), "id_turned_into_number")], notes)
+    capitals = steps.take(value.str.to_uppercase())
+    notes["letter_case"] = value != capitals
+    return steps.done(capitals, [(capitals.str.contains(_CURRENCY).not_(), "not_a_currency")], notes)
 
 
 def read_text(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """Free text, trimmed and in Unicode form NFC. A time zone must be one that exists, or no local day can be told."""
-    text = cleaned(raw, reading)
-    value = text.str.normalize("NFC")
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
+    value = steps.take(_composed(text))
     faults = []
     if column.name == "timezone":
         faults.append((value.is_in(_time_zones()).not_(), "unknown_time_zone"))
-    notes = {"trimmed": trimmed(raw, reading), "unicode_normalised": value != text}
-    return Parsed(value, first_reason(faults), notes)
+    return steps.done(value, faults, {"trimmed": trimmed(text, raw), "unicode_normalised": value != text})
 
 
 def read_category(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
@@ -56,71 +57,87 @@ def read_category(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     Another word is rejected where the list is closed; where it is open it is kept and warned about (unless nothing is
     declared at all).
     """
-    text = cleaned(raw, reading).str.normalize("NFC")
+    steps = Steps(column.name)
+    text = steps.take(_composed(cleaned(raw, reading)))
+    notes = {"trimmed": trimmed(text, raw)}
     if not column.values:
-        return Parsed(text, first_reason([]), {"trimmed": trimmed(raw, reading)})
-    spelt = {word.lower(): word for word in column.values}
-    known = text.str.to_lowercase().replace_strict(
-        list(spelt), list(spelt.values()), default=None, return_dtype=pl.String()
-    )
+        return steps.done(text, [], notes)
+    known = steps.take(_translated(text, {word: word for word in column.values}, pl.String()))
     unknown = text.is_not_null() & known.is_null()
-    notes = {"trimmed": trimmed(raw, reading), "letter_case": known != text}
+    notes["letter_case"] = known != text
     if column.closed:
-        return Parsed(known, first_reason([(unknown, "unknown_word")]), notes)
-    return Parsed(
-        pl.coalesce(known, text), first_reason([]), notes | {f"{WARNING_PREFIX}unknown_word": unknown}
-    )
+        return steps.done(known, [(unknown, "unknown_word")], notes)
+    return steps.done(pl.coalesce(known, text), [], notes | {f"{WARNING_PREFIX}unknown_word": unknown})
 
 
 def read_flag(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """Yes or no in the usual spellings, in any letter case."""
-    del column
-    text = cleaned(raw, reading)
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
     answers = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
-    value = text.str.to_lowercase().replace_strict(
-        list(answers), list(answers.values()), default=None, return_dtype=pl.Boolean()
-    )
+    value = steps.take(_translated(text, answers, pl.Boolean()))
     faults = [(text.is_not_null() & value.is_null(), "not_a_flag")]
-    return Parsed(value, first_reason(faults), {"trimmed": trimmed(raw, reading)})
+    return steps.done(value, faults, {"trimmed": trimmed(text, raw)})
 
 
 def read_list(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """Comma-separated ids; blanks around them and empty places are left out."""
-    del column
-    items = cleaned(raw, reading).str.normalize("NFC").str.split(",")
-    return Parsed(_tidy(items), first_reason([]))
+    steps = Steps(column.name)
+    items = steps.take(_composed(cleaned(raw, reading)).str.split(","))
+    return steps.done(_tidy(items), [], {})
 
 
 def read_document(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """JSON, kept as the text it came as."""
-    del column
-    text = cleaned(raw, reading)
+    steps = Steps(column.name)
+    text = steps.take(cleaned(raw, reading))
     broken = text.is_not_null() & text.str.json_path_match("$").is_null() & (text != "null")
-    return Parsed(text, first_reason([(broken, "not_json")]))
+    return steps.done(text, [(broken, "not_json")], {})
 
 
-def flag_from_number(raw: pl.Expr) -> Parsed:
+def flag_from_number(column: Column, raw: pl.Expr) -> Parsed:
     """A flag that the file holds as a number: 1 or 0."""
     value = pl.when(raw == 1).then(statement=True).when(raw == 0).then(statement=False)
-    return Parsed(value, first_reason([(raw.is_not_null() & value.is_null(), "not_a_flag")]))
+    neither = raw.is_not_null() & (raw != 1) & (raw != 0)
+    return Steps(column.name).done(value, [(neither, "not_a_flag")], {})
 
 
-def id_from_integer(raw: pl.Expr) -> Parsed:
+def id_from_integer(column: Column, raw: pl.Expr) -> Parsed:
     """An id that the file holds as an integer."""
-    return Parsed(raw.cast(pl.String()), first_reason([]), {"number_as_id": raw.is_not_null()})
+    return Steps(column.name).done(raw.cast(pl.String()), [], {"number_as_id": raw.is_not_null()})
 
 
-def id_from_float(raw: pl.Expr) -> Parsed:
+def id_from_float(column: Column, raw: pl.Expr) -> Parsed:
     """An id that the file holds as a float (12.0): accepted while every digit is certain."""
-    certain = raw.is_finite() & (raw == raw.floor()) & (raw.abs() < _EXACT_FLOAT)
+    steps = Steps(column.name)
+    certain = steps.take(raw.is_finite() & (raw == raw.floor()) & (raw.abs() < _EXACT_FLOAT))
     value = pl.when(certain).then(raw).cast(pl.Int64()).cast(pl.String())
     faults = [(raw.is_not_null() & certain.not_(), "id_turned_into_number")]
-    return Parsed(value, first_reason(faults), {"number_as_id": certain})
+    return steps.done(value, faults, {"number_as_id": certain})
 
 
-def list_from_list(raw: pl.Expr) -> Parsed:
+def list_from_list(column: Column, raw: pl.Expr) -> Parsed:
     """A list that the file already holds as one."""
-    return Parsed(_tidy(raw.cast(pl.List(pl.String()))), first_reason([]))
+    return Steps(column.name).done(_tidy(raw.cast(pl.List(pl.String()))), [], {})
+
+
+def _composed(text: pl.Expr) -> pl.Expr:
+    """Unicode form NFC. Normalising costs more than all else about a word, so batches of plain ASCII are left alone."""
+    return text.map_batches(_compose, return_dtype=pl.String(), is_elementwise=True)
+
+
+def _compose(text: pl.Series) -> pl.Series:
+    is_ascii = text.str.len_bytes().sum() == text.str.len_chars().sum()
+    return text if is_ascii else text.str.normalize("NFC")
+
+
+def _translated(text: pl.Expr, words: Mapping[str, str | bool], dtype: pl.DataType) -> pl.Expr:
+    """Words in any letter case, turned into what they stand for; null for every other."""
+    by_spelling = {word.lower(): meaning for word, meaning in words.items()}
+    meanings = pl.Series(list(by_spelling.values()), dtype=dtype)
+    return text.str.to_lowercase().replace_strict(
+        list(by_spelling), meanings, default=None, return_dtype=dtype
+    )
 
 
 def _tidy(items: pl.Expr) -> pl.Expr:
