@@ -34,7 +34,7 @@ DEAL_OUTCOMES = Table(
         "amount currency emcr emcr_as_final emcr_with_spiff emcr_lowest emcr_highest base_rate relative_intensity emcr_quintile "
         "intensity_band is_pivotal days_to_period_end period_end_close null_reason incentive_cost_share closing_load month_end cycle_days "
         "discount_share touches_30d is_vulnerable is_target_profile clock_start_on churned_on other_exit_on exit_reason days_to_churn "
-        "observed_until outcome_null_reason days_to_first_feedback revenue_kept_12m account_known contradicted " + _AT_HORIZONS,
+        "observed_until outcome_null_reason days_to_first_feedback mrr revenue_kept_12m account_known contradicted " + _AT_HORIZONS,
     ),
     rules=(
         *(_null_unless_mature(days) for days in HORIZONS_DAYS),
@@ -54,8 +54,8 @@ ACCOUNT_SPELLS = Table(
     key=("account_id", "opportunity_id", "start_day"),
     columns=pick(
         VOCABULARY,
-        "account_id!! opportunity_id!! start_day!! stop_day!! owner_rep_id rep_id emcr_at_sale owner_emcr touches mrr churn_event!! "
-        "other_exit_event!! complaints!!",
+        "account_id!! opportunity_id!! start_day!! stop_day!! owner_rep_id rep_id emcr_at_sale owner_emcr touches mrr churn_event "
+        "other_exit_event complaints",
     ),
     rules=(
         Rule("intervals_are_not_empty", _c("stop_day") > _c("start_day"), "An empty interval has no time at risk."),
@@ -74,7 +74,7 @@ ACCOUNT_MONTHS = Table(
     key=("account_id", "opportunity_id", "month"),
     columns=pick(
         VOCABULARY,
-        "account_id!! opportunity_id month!! rep_id owner_rep_id exposure_days!! account_days!! churned!! complaints!! refunds!! feedback!! "
+        "account_id!! opportunity_id month!! rep_id owner_rep_id exposure_days!! account_days!! churned complaints refunds feedback "
         "touches mrr_delta emcr_at_sale owner_emcr segment",
     ),
     rules=(

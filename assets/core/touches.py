@@ -1,0 +1,55 @@
+"""Outbound contact per account and day, the small frame that every count of touches is read from."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from assets.company import Company
+from assets.core.directory import Directory
+from assets.core.windows import pairs_within
+
+_c = pl.col
+
+
+def has_touches(company: Company) -> bool:
+    """Whether the firm's sources can tell an outbound touch at all: a null count then means none known, never zero."""
+    return company.has("activities", "direction")
+
+
+def touch_days(activities: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
+    """Outbound activities by surviving account and local day.
+
+    Returns:
+        `account_id`, `touched_on` (Date), `touches` (Int64): one row per account and day with any, in no order.
+    """
+    outbound = activities.filter(_c("direction") == "outbound", _c("account_id").is_not_null())
+    return (
+        directory.resolve(outbound.select("account_id", "occurred_at"), {"touched_on": "occurred_at"})
+        .group_by("account_id", "touched_on")
+        .agg(touches=pl.len().cast(pl.Int64))
+    )
+
+
+def touches_before(deals: pl.LazyFrame, touches: pl.LazyFrame, days: int) -> pl.LazyFrame:
+    """Touches in the `days` whole local days before the day of the close.
+
+    The day of the close itself is left out: what came before the signature and what after it can't be told apart there.
+
+    Args:
+        deals: `opportunity_id`, `account_id` (resolved), `closed_on`.
+        touches: as `touch_days` gives them.
+        days: length of the window.
+
+    Returns:
+        `opportunity_id`, `touches`: only deals with any.
+    """
+    pairs = pairs_within(
+        deals.select("opportunity_id", "account_id", "closed_on"),
+        touches,
+        on="account_id",
+        day="closed_on",
+        other_day="touched_on",
+        first=-days,
+        last=-1,
+    )
+    return pairs.group_by("opportunity_id").agg(_c("touches").sum())
