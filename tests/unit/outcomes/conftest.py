@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 from assets.company import Churn, Company
+from assets.outcomes.deal_outcomes import emcr_cut_points, judge_outcomes
+from assets.outcomes.observation import last_observed_day
 from expectations.contracts import TABLES
 from expectations.model import Kind
 
@@ -62,5 +64,34 @@ def company() -> Callable[..., Company]:
             name: frozenset(c for c in changed.columns[name] if f"{name}.{c}" not in without) for name in kept
         }
         return replace(changed, sources=kept, columns=columns)
+
+    return build
+
+
+EXPOSURES = {
+    "opportunity_id": pl.String, "emcr": pl.Float64, "emcr_as_final": pl.Float64, "emcr_with_spiff": pl.Float64,
+    "emcr_lowest": pl.Float64, "emcr_highest": pl.Float64, "base_rate": pl.Float64, "relative_intensity": pl.Float64,
+    "incentive_cost_share": pl.Float64, "is_pivotal": pl.Boolean, "plan_id": pl.String, "version": pl.Int64,
+    "tier": pl.Int64, "days_to_period_end": pl.Int64, "null_reason": pl.String, "rep_id": pl.String,
+}  # fmt: skip
+"""What `deal_exposures` of the incentives gives."""
+
+
+@pytest.fixture(scope="session")
+def judged(rows: Rows, company: Callable[..., Company]) -> Callable[..., pl.LazyFrame]:
+    """`judged([deal, ...], firm=..., subscriptions=[...], ...)` -> rows of deal_outcomes, through the mart's own steps."""
+
+    def build(deals: list[dict[str, Any]], firm: Company | None = None, **tables: Any) -> pl.LazyFrame:
+        firm = firm or company()
+        names = ("subscriptions", "subscription_events", "customer_activity", "customer_events", "accounts")
+        frames = {name: rows(name, *tables.get(name, ())) for name in names}
+        sold = rows("deals", *({"rep_id": "r1", "currency": "USD", "closed_at": d.get("closed_on")} | d for d in deals))
+        exposures = pl.LazyFrame(tables.get("exposures", []), schema=EXPOSURES, orient="row")
+        sources = ("subscriptions", "subscription_events", "customer_activity")
+        until = last_observed_day(firm, sold, **{name: frames[name] for name in sources})
+        return judge_outcomes(
+            deals=sold, exposures=exposures, cut_points=emcr_cut_points(sold, exposures), company=firm,
+            observed_until=until, **frames,
+        )  # fmt: skip
 
     return build
