@@ -42,17 +42,7 @@ SUBSCRIPTION_EVENTS = Table(
         *pick(
             VOCABULARY,
             "kind!!",
-            values=(
-                "start",
-                "renew",
-                "upgrade",
-                "downgrade",
-                "cancel_request",
-                "cancel",
-                "refund",
-                "dispute",
-                "reactivate",
-            ),  # fmt: skip
+            values=tuple("start renew upgrade downgrade cancel_request cancel refund dispute reactivate".split()),
             closed=True,
         ),
         *pick(VOCABULARY, "requested_at effective_at!! mrr_delta amount"),

@@ -14,8 +14,8 @@ from pipelines.sources.demo.dirt import Soiler
 from pipelines.sources.demo.draws import Draws, Ints
 from pipelines.sources.demo.lives import live, retention_tables
 from pipelines.sources.demo.people import FIRST_YEAR, TEAM, Sellers, hire, people_tables, period_tables
-from pipelines.sources.demo.planted import Effect, Format, Truth
 from pipelines.sources.demo.plans import plan_tables
+from pipelines.sources.demo.planted import Effect, Format, Truth
 from pipelines.sources.demo.pricing import price
 from pipelines.sources.demo.reference import reference_tables
 from pipelines.sources.demo.sales import (
@@ -25,11 +25,13 @@ from pipelines.sources.demo.sales import (
     ledger_table,
     opportunity_table,
 )
-from pipelines.sources.demo.values import DAY, day_number, ids, quarter_of
+from pipelines.sources.demo.values import DAY, day_number, distinct, ids, quarter_of
 from pipelines.sources.demo.voice import complaint_table, feedback_tables
 from pipelines.sources.demo.writing import Folder, clear
 
 LAST_DAY = date(2025, 12, 31)
+REFERENCE_YEARS = (2023, 2026)
+"""From the start of the first to the start of the second a company wins exactly the deals asked for."""
 _DEALS_A_QUARTER = (
     6.0  # fewer than any seller's mean, so that enough sellers are made before they are counted
 )
@@ -48,13 +50,14 @@ def simulate(
 ) -> Truth:
     """Write the source files of a made-up company, its `aftersale.yaml` and its `truth.json`.
 
-    Every row is drawn from its own number, never from its neighbours: the same seed gives the same bytes, and a
-    company with more months, more deals or a later end keeps the rows it had (what was open may have ended since).
+    Every row is drawn from its own number, never from its neighbours: the same seed gives the same bytes, and with
+    more months or a later end a company keeps every row it had (what was open may have ended since).
 
     Args:
         out: Folder; created, or emptied of an earlier simulation's files.
-        deals: Deals won in all. They decide how many sellers there are, about eight deals a seller and quarter.
-        months: Calendar months that end with the month of `until`.
+        deals: Size of the company: deals it wins in the 36 months of 2023-2025. It decides how many sellers there are
+            (about eight deals a seller and quarter), so other spans hold proportionally more or fewer.
+        months: Calendar months written, ending with the month of `until`.
         seed: Any whole number.
         effect: Which direction is planted; confounders stay on in all of them.
         fmt: File format. The values are the same.
@@ -78,7 +81,7 @@ def simulate(
     draws = Draws(seed)
     start, stop = day_number(first) * DAY, (day_number(until) + 1) * DAY
     quarters = range(quarter_of(day_number(first)), quarter_of(day_number(until)) + 1)
-    sellers, surplus = _staff(draws, deals, quarters, start, stop)
+    sellers = _staff(draws, deals)
     truth = Truth(seed, deals, months, effect, fmt, dirt, f"{first:%Y-%m}", until.isoformat(), sellers.count)
     truth.hazard_ratio_per_10pp = planted.HAZARD_RATIO_PER_10PP[effect]
     truth.complaint_ratio_per_10pp = planted.COMPLAINT_RATIO_PER_10PP[effect]
@@ -99,49 +102,53 @@ def simulate(
         if quarter in quarters:
             folder.add(period_tables(draws, sellers, quarter, until))
         sold = sell(draws, sellers, quarter)
-        accounts.append(_follow(draws, sellers, sold, quarter, effect, (start, stop), surplus, folder))
-    folder.add(account_tables(draws, sellers, np.unique(np.concatenate(accounts)), until))
+        accounts.append(
+            _follow(draws, sellers, sold, quarter=quarter, span=(start, stop), folder=folder, truth=truth)
+        )
+    customers = account_tables(draws, sellers, distinct(np.concatenate(accounts)), until)
+    truth.count(
+        merged_accounts=customers["accounts"]["merged_into_id"].count(),
+        reassigned_accounts=customers["account_assignments"].filter(pl.col("reason") != "new").height,
+    )
+    folder.add(customers)
     folder.close(truth)
     return truth
 
 
-def _staff(draws: Draws, deals: int, quarters: range, start: int, stop: int) -> tuple[Sellers, Ints]:
-    """As few sellers as win `deals`, and the codes of what the last pair wins beyond.
-
-    The surplus closes last, so it changes no other deal's exposure.
-    """
+def _staff(draws: Draws, deals: int) -> Sellers:
+    """As few sellers as win `deals` in the reference years; the last pair wins only what is missing."""
+    start, stop = (day_number(date(year, 1, 1)) * DAY for year in REFERENCE_YEARS)
+    quarters = range(quarter_of(start // DAY), quarter_of(stop // DAY))
     enough = int(deals / (_DEALS_A_QUARTER * len(quarters))) + 2 * TEAM
     while True:
         sellers = hire(draws, enough + enough % 2)
         won = [count_won(draws, sellers, q, start, stop) for q in quarters]
-        rep, code, closed = (np.concatenate([w[i] for w in won]) for i in range(3))
+        rep, rank = (np.concatenate([w[i] for w in won]) for i in range(2))
         total = np.cumsum(np.bincount(rep // 2, minlength=sellers.count // 2))
-        if total[-1] >= deals:
+        if total[-1] > deals:
             break
         enough *= 2
-    pair = int(np.searchsorted(total, deals))
-    last = np.nonzero(rep // 2 == pair)[0]
-    kept = deals - (int(total[pair - 1]) if pair else 0)
-    surplus = last[np.lexsort((code[last], closed[last]))][kept:]
-    return sellers.first(2 * pair + 2), code[surplus]
+    pair = int(np.searchsorted(total, deals, side="right"))
+    missing = deals - (int(total[pair - 1]) if pair else 0)
+    return sellers.first(2 * pair + 2, pace_of_last_pair=float(np.sort(rank[rep // 2 == pair])[missing]))
 
 
 def _follow(
     draws: Draws,
     sellers: Sellers,
     sold: Deals,
+    *,
     quarter: int,
-    effect: Effect,
     span: tuple[int, int],
-    surplus: Ints,
     folder: Folder,
+    truth: Truth,
 ) -> Ints:
     """Price the deals of a quarter, live their lives, write what the firm knows of them; returns their accounts."""
-    start, stop = span
-    credits, prices = price(draws, sellers, sold, quarter)
+    (start, stop), effect = span, truth.effect
+    credited, prices = price(draws, sellers, sold, quarter)
     lives = live(draws, sellers, sold, prices.exposure, effect)
-    is_known = (sold.closed >= start) & (sold.recorded < stop) & ~np.isin(sold.code, surplus)
-    is_open = (sold.created < stop) & (sold.recorded >= stop) & ~np.isin(sold.code, surplus)
+    is_known = (sold.closed >= start) & (sold.recorded < stop)
+    is_open = (sold.created < stop) & (sold.recorded >= stop)
     seen = is_known | is_open
     folder.add(
         {
@@ -149,18 +156,27 @@ def _follow(
             "activities": activity_table(draws, sold.take(seen), lives.take(seen), start, stop),
         }
     )
-    credited = credits.take(is_known[credits.deal] & (credits.recorded < stop))
-    closed, fates, exposure = sold.take(is_known), lives.take(is_known), prices.exposure[is_known]
+    credited = credited.take(is_known[credited.deal] & (credited.recorded < stop))
+    closed, fates = sold.take(is_known), lives.take(is_known)
     folder.add(
         {
             "credits": credit_table(sold, credited),
             "ledger": ledger_table(draws, sold, lives, credited, stop),
             **retention_tables(draws, closed, fates, stop),
-            "complaints": complaint_table(draws, closed, fates, exposure, effect, stop),
-            **feedback_tables(draws, closed, fates, exposure, effect, stop),
+            "complaints": complaint_table(draws, closed, fates, effect, stop),
+            **feedback_tables(draws, closed, fates, effect, stop),
         }
     )
     won = is_known & sold.is_won
+    truth.count(
+        won_deals=won.sum(),
+        lost_deals=(is_known & ~sold.is_won).sum(),
+        open_deals=is_open.sum(),
+        split_deals=(won & sold.is_split).sum(),
+        deals_pushed_over_quota=(won & sold.is_pushed).sum(),
+        deals_entered_late=(won & (sold.recorded > sold.closed)).sum(),
+        credits_recorded_late=(credited.recorded - credited.closed > DAY).sum(),
+    )
     folder.add_truth(
         pl.DataFrame(
             {
@@ -171,4 +187,4 @@ def _follow(
             }
         )
     )
-    return np.unique(sold.account[seen])
+    return distinct(sold.account[seen])

@@ -9,8 +9,8 @@ import numpy as np
 
 from pipelines.sources.demo.draws import Draws, Flags, Floats, Ints
 from pipelines.sources.demo.people import Sellers, team_of
-from pipelines.sources.demo.planted import BUNCHING_FROM, BUNCHING_REACH, BUNCHING_SHARE
 from pipelines.sources.demo.plans import PLAN_OF_TEAM, plan_rows, quotas, typical_quota
+from pipelines.sources.demo.planted import BUNCHING_FROM, BUNCHING_REACH, BUNCHING_SHARE
 from pipelines.sources.demo.values import DAY, at_work, quarter_start
 
 WON_SLOTS, LOST_SLOTS = 20, 20
@@ -69,7 +69,14 @@ def _won_slots(draws: Draws, sellers: Sellers, quarter: int) -> tuple[Ints, Ints
     slots = np.arange(WON_SLOTS)
     mask = (slots[None, :] < won[:, None]) & sellers.active(quarter)[:, None]
     position = np.nonzero(mask)
-    return rep[position[0]], _codes(rep, quarter, slots)[position]
+    rep, code = rep[position[0]], _codes(rep, quarter, slots)[position]
+    comes_about = _rank(draws, code) < sellers.pace[rep]
+    return rep[comes_about], code[comes_about]
+
+
+def _rank(draws: Draws, code: Ints) -> Floats:
+    """What a seller's pace is compared with."""
+    return draws.uniform("comes about", code)
 
 
 def _closing_times(draws: Draws, code: Ints, quarter: int) -> Ints:
@@ -92,12 +99,12 @@ def _entered(draws: Draws, code: Ints, closed: Ints, is_won: Flags) -> Ints:
     return closed + np.where(late, (1 + draws.below("days late", code, 12)) * DAY, 0)
 
 
-def count_won(draws: Draws, sellers: Sellers, quarter: int, start: int, stop: int) -> tuple[Ints, Ints, Ints]:
-    """Seller, code and closing time of deals won from `start` and known before `stop`; nothing else is drawn."""
+def count_won(draws: Draws, sellers: Sellers, quarter: int, start: int, stop: int) -> tuple[Ints, Floats]:
+    """Seller and rank (to compare with a pace) of deals won from `start` and known before `stop`."""
     rep, code = _won_slots(draws, sellers, quarter)
     closed = _closing_times(draws, code, quarter)
     inside = (closed >= start) & (_entered(draws, code, closed, np.ones(code.size, dtype=bool)) < stop)
-    return rep[inside], code[inside], closed[inside]
+    return rep[inside], _rank(draws, code[inside])
 
 
 def sell(draws: Draws, sellers: Sellers, quarter: int) -> Deals:
@@ -117,7 +124,9 @@ def sell(draws: Draws, sellers: Sellers, quarter: int) -> Deals:
     segment = account_segment(draws, account)
     closed = _closing_times(draws, code, quarter)
     cycle = np.clip(35 * np.exp(0.8 * draws.normal("cycle", code)), 2, 180).astype(np.int64)
-    amount, is_split, is_pushed = _amounts(draws, sellers, quarter, rep, code, segment, is_won)
+    amount, is_split, is_pushed = _amounts(
+        draws, sellers, quarter, rep=rep, code=code, segment=segment, is_won=is_won
+    )
     deals = Deals(
         code=code,
         rep=rep,
@@ -136,7 +145,7 @@ def sell(draws: Draws, sellers: Sellers, quarter: int) -> Deals:
 
 
 def _amounts(
-    draws: Draws, sellers: Sellers, quarter: int, rep: Ints, code: Ints, segment: Ints, is_won: Flags
+    draws: Draws, sellers: Sellers, quarter: int, *, rep: Ints, code: Ints, segment: Ints, is_won: Flags
 ) -> tuple[Ints, Flags, Flags]:
     """Amounts in whole tens, which deals are split, and which were pushed over the quota.
 
@@ -148,7 +157,7 @@ def _amounts(
     row = plan_rows(PLAN_OF_TEAM, team_of(everyone) % 4, np.full(sellers.count, quarter_start(quarter)))
     typical = typical_quota(row)
     quota = quotas(draws, everyone, quarters, typical, sellers.territory).final
-    mean: Floats = typical * _FULL_PERFORMANCE / _TYPICAL_DEALS * np.exp(0.28 * sellers.territory)
+    mean = typical * _FULL_PERFORMANCE / _TYPICAL_DEALS * np.exp(0.28 * sellers.territory)
     size = mean[rep] * _SEGMENT_SIZE[segment] * np.exp(_SPREAD * draws.normal("size", code) - _SPREAD**2 / 2)
     amount = np.maximum(np.rint(size / 1_000).astype(np.int64), 50) * 1_000
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines.sources.demo.draws import Draws
 from pipelines.sources.demo.planted import TableTruth
+from pipelines.sources.demo.values import words
 
 ROW = "_row"
 """Helper column of every table that may get dirt: the row's own number. Dropped before writing."""
@@ -161,56 +162,58 @@ class Soiler:
         truth.rows += frame.height
         if not faults:
             return frame.drop(ROW, strict=False)
-        text = [f.column for f in faults if f.kind in _TEXT_KINDS]
         hit = self.draws.uniform(f"dirt {table}", frame[ROW].to_numpy()) / self.share
-        chosen = np.where(hit < 1, hit * len(faults), len(faults)).astype(np.int64)
-        frame = frame.with_columns(_fault=pl.Series(chosen))
-        copies = []
+        candidates = frame.with_columns(_hit=hit).filter(pl.col("_hit") < 1)
+        text = {f.column for f in faults if f.kind in _TEXT_KINDS}
+        shown = [as_text(c, t) if c in text else pl.col(c) for c, t in frame.schema.items() if c != ROW]
+        spoilt, rows = [], []
         for number, fault in enumerate(faults):
-            here = (pl.col("_fault") == number) & fault.where()
-            struck = frame.filter(here)
-            if struck.is_empty():
-                continue
-            outcome = OUTCOMES[fault.kind]
-            truth.dirt[fault.kind] = truth.dirt.get(fault.kind, 0) + struck.height
-            truth.rows += outcome.added * struck.height
-            truth.rejected_expected += outcome.rejected * struck.height
-            truth.duplicates_expected += outcome.duplicates * struck.height
-            truth.trimmed_expected += outcome.trimmed * struck.height
-            if outcome.added:
-                copies.append(_copy(fault, struck))
-            elif fault.kind not in _TEXT_KINDS:
-                frame = frame.with_columns(
-                    pl.when(here).then(_value(fault)).otherwise(fault.column).alias(fault.column)
-                )
-        frame = pl.concat([frame, *copies]) if copies else frame
-        frame = frame.with_columns(as_text(c, frame.schema[c]) for c in text)
-        for number, fault in enumerate(faults):
-            if fault.kind in _TEXT_KINDS:
-                words = pl.Series(_BAD_DATES if fault.kind == "bad_date" else _BAD_AMOUNTS)
-                bad = words.gather(frame[ROW] % len(words))
-                here = (pl.col("_fault") == number) & fault.where()
-                frame = frame.with_columns(
-                    pl.when(here).then(bad).otherwise(fault.column).alias(fault.column)
-                )
-        return frame.drop(ROW, "_fault")
+            struck = candidates.filter((pl.col("_hit") * len(faults)).floor() == number, fault.where())
+            _count(fault, struck.height, truth)
+            if struck.height:
+                spoilt.append(_spoil(fault, struck, shown))
+                if not OUTCOMES[fault.kind].added:
+                    rows.append(struck[ROW])
+        gone = (
+            np.isin(frame[ROW].to_numpy(), pl.concat(rows).to_numpy())
+            if rows
+            else np.zeros(frame.height, dtype=bool)
+        )
+        return pl.concat([frame.filter(~gone).select(shown), *spoilt])
 
 
-def _value(fault: Fault) -> pl.Expr:
+def _count(fault: Fault, struck: int, truth: TableTruth) -> None:
+    outcome = OUTCOMES[fault.kind]
+    if struck:
+        truth.dirt[fault.kind] = truth.dirt.get(fault.kind, 0) + struck
+    truth.rows += outcome.added * struck
+    truth.rejected_expected += outcome.rejected * struck
+    truth.duplicates_expected += outcome.duplicates * struck
+    truth.trimmed_expected += outcome.trimmed * struck
+
+
+def _spoil(fault: Fault, struck: pl.DataFrame, shown: list[pl.Expr]) -> pl.DataFrame:
+    """The struck rows with their fault; for the kinds that add rows, the copies."""
+    nth = struck[ROW].to_numpy()
     match fault.kind:
+        case "exact_duplicate":
+            return struck.select(shown)
+        case "bad_date":
+            bad = pl.lit(words(nth % len(_BAD_DATES), _BAD_DATES))
+        case "unparsable_amount":
+            bad = pl.lit(words(nth % len(_BAD_AMOUNTS), _BAD_AMOUNTS))
         case "trailing_space":
-            return pl.col(fault.column) + " "
+            bad = pl.col(fault.column) + " "
         case "broken_reference":
-            return pl.lit(_NO_SUCH[fault.column])
+            bad = pl.lit(_NO_SUCH[fault.column])
+        case "conflicting_duplicate":
+            bad = pl.lit(_OTHER_WORDS[fault.column])
         case "missing_account":
-            return pl.lit(None, pl.String)
+            bad = pl.lit(None, pl.String)
         case "end_before_start":
-            return pl.col(fault.other) - pl.duration(days=2)
+            bad = pl.col(fault.other) - pl.duration(days=2)
         case _:  # before_its_account
-            return pl.lit(_LONG_AGO).str.to_datetime(time_unit="us", time_zone="UTC")
-
-
-def _copy(fault: Fault, struck: pl.DataFrame) -> pl.DataFrame:
-    if fault.kind == "exact_duplicate":
-        return struck
-    return struck.with_columns(pl.lit(_OTHER_WORDS[fault.column]).alias(fault.column))
+            bad = pl.lit(_LONG_AGO).str.to_datetime(time_unit="us", time_zone="UTC")
+    if fault.kind in _TEXT_KINDS:
+        return struck.select(shown).with_columns(bad.alias(fault.column))
+    return struck.with_columns(bad.alias(fault.column)).select(shown)

@@ -45,7 +45,7 @@ class Draws:
 
     def normal(self, purpose: str, key: Ints) -> Floats:
         """Standard normal, cut at 3 so that no row is absurd."""
-        return np.clip(ndtri(self.uniform(purpose, key) + 2.0**-54), -3.0, 3.0)
+        return np.asarray(np.clip(ndtri(self.uniform(purpose, key) + 2.0**-54), -3.0, 3.0))
 
     def exponential(self, purpose: str, key: Ints) -> Floats:
         """Exponential with mean 1."""

@@ -43,6 +43,7 @@ class Lives:
     reason: Ints  # position in END_REASONS
     term: Ints  # months
     monthly: Ints  # recurring revenue in cents
+    exposure: Floats  # the deal's EMCR as the planted effects see it
 
     def take(self, which: Flags | Ints) -> Self:
         """The same facts for some deals."""
@@ -83,6 +84,7 @@ def live(draws: Draws, sellers: Sellers, deals: Deals, exposure: Floats, effect:
         reason=np.where(other < churn, other_reason, at_renewal.astype(np.int64)),
         term=term,
         monthly=deals.amount // term,
+        exposure=exposure,
     )
 
 

@@ -7,7 +7,7 @@ team's depth, a director and a vice president below the two executives.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
@@ -60,6 +60,7 @@ class Sellers:
     left: Ints
     active_from: Ints  # first quarter of selling
     active_to: Ints  # first quarter without
+    pace: Floats  # share of their deals that come about: below 1 only where the company's size asks for it
 
     @property
     def count(self) -> int:
@@ -70,9 +71,11 @@ class Sellers:
         """Who sells in a quarter, whole quarters only."""
         return np.asarray((self.active_from <= quarter) & (quarter < self.active_to))
 
-    def first(self, count: int) -> Sellers:
-        """The company with only its first sellers: nobody's facts change."""
-        return Sellers(*(getattr(self, name)[:count] for name in self.__dataclass_fields__))
+    def first(self, count: int, pace_of_last_pair: float) -> Sellers:
+        """The company with only its first sellers: nobody's facts change but the last two's pace."""
+        fewer = Sellers(*(getattr(self, f.name)[:count].copy() for f in fields(self)))
+        fewer.pace[-2:] = pace_of_last_pair
+        return fewer
 
 
 def hire(draws: Draws, count: int) -> Sellers:
@@ -100,6 +103,7 @@ def hire(draws: Draws, count: int) -> Sellers:
         left=left,
         active_from=(month - 360) // 3 + 1,
         active_to=(left_month - 360) // 3,
+        pace=np.ones(count),
     )
 
 
@@ -116,11 +120,9 @@ def depth_of(team: Ints, day: Ints) -> Ints:
 
 def seller_ids(rep: Ints, where: Flags | None = None) -> pl.Series:
     """Ids of sellers and, above ENGINEERS, of engineers."""
-    sellers = ids("R", rep, 6)
-    engineers = ids("E", np.maximum(rep - ENGINEERS, 0), 6)
-    frame = pl.DataFrame({"r": sellers, "e": engineers, "is_engineer": rep >= ENGINEERS})
-    column = frame.select(pl.when("is_engineer").then("e").otherwise("r")).to_series()
-    return column if where is None else column.set(pl.Series(~where), None)
+    is_engineer = rep >= ENGINEERS
+    letter = np.where(is_engineer, ord("E"), ord("R")).astype(np.uint8)
+    return ids(letter, np.where(is_engineer, rep - ENGINEERS, rep), 6, where)
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
             {
                 "rep_id": seller_ids(rep),
                 "role": words(draws.weighted("role", rep, (0.8, 0.2)), ("hunter", "farmer")),
-                "team": ids("TEAM-", team, 3),
+                "team": ids("T", team, 3),
                 "region": words(team % 4, REGION_OF_TEAM),
                 "hired_on": days(hired),
                 "left_on": days(left, gone),
@@ -181,7 +183,7 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
     ]
     teams = int(team_of(np.array([sellers.count - 1]))[0]) + 1
     for post, number in _team_posts(teams):
-        frames.append(_staff(ids(post.letter, number, 6), number, post.role, post.salary, team="TEAM-"))
+        frames.append(_staff(ids(post.letter, number, 6), number, post.role, post.salary, in_team=True))
     frames.append(_staff(pl.Series([_BOARD, _OPERATIONS]), np.zeros(2, dtype=np.int64), "executive", 400_000))
     engineers = np.arange(teams)
     plan_people = {
@@ -200,14 +202,14 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
     }
 
 
-def _staff(rep_id: pl.Series, number: Ints, role: str, salary: int, team: str = "") -> pl.DataFrame:
+def _staff(rep_id: pl.Series, number: Ints, role: str, salary: int, *, in_team: bool = False) -> pl.DataFrame:
     count = len(rep_id)
     nobody = np.zeros(count, dtype=bool)
     return pl.DataFrame(
         {
             "rep_id": rep_id,
             "role": always(role, count),
-            "team": ids(team, number, 3) if team else always(None, count),
+            "team": ids("T", number, 3) if in_team else always(None, count),
             "region": words(number % 4, REGION_OF_TEAM),
             "hired_on": days(np.full(count, _OPENED)),
             "left_on": days(number, nobody),

@@ -234,7 +234,7 @@ def plan_tables(until: date) -> dict[str, pl.DataFrame]:
 
 
 def assignment_table(
-    rep_id: pl.Series, plan_ids: list[str], hired: Ints, target: Ints, salary: Ints, until: date
+    rep_id: pl.Series, plan_ids: list[str], *, hired: Ints, target: Ints, salary: Ints, until: date
 ) -> pl.DataFrame:
     """`plan_assignments`: everyone on every version of their plan, from the later of the hire and the version's start.
 

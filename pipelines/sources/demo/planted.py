@@ -82,10 +82,17 @@ class Truth:
     ability_log_hazard: float = ABILITY_LOG_HAZARD
     territory_log_hazard: float = TERRITORY_LOG_HAZARD
     market_shift: dict[str, str | float] = field(default_factory=dict)
-    bunching: dict[str, float] = field(default_factory=dict)
+    bunching_from: float = BUNCHING_FROM
+    bunching_reach: float = BUNCHING_REACH
+    bunching_share: float = BUNCHING_SHARE
     planted: dict[str, int] = field(default_factory=dict)
     tables: dict[str, TableTruth] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+
+    def count(self, **found: int) -> None:
+        """Add to the counts of planted facts."""
+        for name, number in found.items():
+            self.planted[name] = self.planted.get(name, 0) + int(number)
 
     def to_json(self) -> str:
         """The same numbers, keys sorted."""

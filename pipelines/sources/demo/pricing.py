@@ -10,8 +10,8 @@ import numpy as np
 from pipelines.sources.demo.deals import Deals, neighbour
 from pipelines.sources.demo.draws import Draws, Flags, Floats, Ints
 from pipelines.sources.demo.people import ENGINEER_PLAN_OF_TEAM, ENGINEERS, Sellers, team_of
-from pipelines.sources.demo.planted import EXPOSURE_CEILING
 from pipelines.sources.demo.plans import PLAN_OF_TEAM, cents, pay, plan_rows, quotas, typical_quota
+from pipelines.sources.demo.planted import EXPOSURE_CEILING
 from pipelines.sources.demo.values import DAY
 
 PRIMARY, OVERLAY = 0, 1
@@ -49,7 +49,7 @@ class Prices:
     def exposure(self) -> Floats:
         """What the planted effects act on: as known, else as final, cut at the ceiling; 0 for lost deals."""
         exposure = np.where(np.isnan(self.as_known), self.as_final, self.as_known)
-        return np.minimum(np.nan_to_num(exposure), EXPOSURE_CEILING)
+        return np.asarray(np.minimum(np.nan_to_num(exposure), EXPOSURE_CEILING))
 
 
 def price(draws: Draws, sellers: Sellers, deals: Deals, quarter: int) -> tuple[Credits, Prices]:
@@ -66,8 +66,9 @@ def price(draws: Draws, sellers: Sellers, deals: Deals, quarter: int) -> tuple[C
         a[order] for a in (deal, rep, kind, weight, amount, number, closed)
     )
     known_at = deals.recorded[deal]  # never later than the credit's own recording
+    # all credits of a deal are recorded together: half a split would be no split
     delay = np.where(
-        draws.chance("credit late", number, 0.04), 3 + draws.below("credit delay", number, 22), 0
+        draws.chance("credit late", number // 4, 0.04), 3 + draws.below("credit delay", number // 4, 22), 0
     )
     recorded = known_at + np.where(delay > 0, delay * DAY, 3_600_000_000)
 
@@ -94,16 +95,18 @@ def price(draws: Draws, sellers: Sellers, deals: Deals, quarter: int) -> tuple[C
     count = deals.code.size
 
     def per_deal(values: Ints | Flags) -> Floats:
-        return np.bincount(deal[primary], weights=values[primary], minlength=count)
+        return np.asarray(
+            np.bincount(deal[primary], weights=values[primary], minlength=count), dtype=np.float64
+        )
 
     with np.errstate(invalid="ignore", divide="ignore"):
         base = per_deal(amount) * 10_000
         as_final = per_deal(added_final) / base
         as_known = np.where(per_deal(~is_known) > 0, np.nan, per_deal(added_known) / base)
-    credits = Credits(
+    credited = Credits(
         number, deal, rep, kind, weight, amount, closed, recorded, earned, np.full(rep.size, quarter)
     )
-    return credits, Prices(as_known, as_final)
+    return credited, Prices(as_known, as_final)
 
 
 def _share_out(draws: Draws, deals: Deals) -> tuple[Ints, Ints, Ints, Ints, Ints]:

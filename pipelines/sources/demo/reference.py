@@ -18,7 +18,6 @@ from pipelines.sources.demo.values import (
     moments,
     money,
     quarter_of,
-    quarter_start,
     quarter_starts,
     quarters_of,
 )
@@ -94,27 +93,25 @@ def _products() -> pl.DataFrame:
 
 def _spiffs(first: date, until: date) -> pl.DataFrame:
     """Each second quarter a price per deal, each fourth quarter a contest for standing."""
-    rows = []
-    for quarter in range(quarter_of(day_number(first)), quarter_of(day_number(until)) + 1):
-        opens = quarter_start(quarter) + (45 if quarter % 4 == 1 else 0)
-        if quarter % 4 in {1, 3} and opens <= day_number(until):
-            rows.append((quarter, opens, quarter_start(quarter + 1), quarter % 4 == 3))
-    quarter, opens, closes, contest = (np.array([r[i] for r in rows], dtype=np.int64) for i in range(4))
-    count, priced = len(rows), contest == 0
+    quarter = np.arange(quarter_of(day_number(first)), quarter_of(day_number(until)) + 1)
+    opens = quarter_starts(quarter) + np.where(quarter % 4 == 1, 45, 0)
+    offered = (quarter % 2 == 1) & (opens <= day_number(until))
+    quarter, opens = quarter[offered], opens[offered]
+    priced, count = quarter % 4 == 1, quarter.size
     return pl.DataFrame(
         {
-            "spiff_id": [f"SP{2000 + q // 4}Q{q % 4 + 1}" for q in quarter],
+            "spiff_id": pl.Series([f"SP{2000 + q // 4}Q{q % 4 + 1}" for q in quarter], dtype=pl.String),
             "valid_from": days(opens),
-            "valid_to": days(closes),
+            "valid_to": days(quarter_starts(quarter + 1)),
             "plan_id": pl.Series([SPIFF_PLAN if p else None for p in priced], dtype=pl.String),
             "team": always(None, count),
             "product_id": pl.Series(
                 [PRODUCTS[SPIFF_PRODUCT].product_id if p else None for p in priced], dtype=pl.String
             ),
-            "per": ["deal"] * count,
+            "per": always("deal", count),
             "amount": money(np.full(count, SPIFF_AMOUNT), priced),
             "rate": fixed_point(quarter, 18, 8, np.zeros(count, dtype=bool)),
-            "currency": ["USD"] * count,
+            "currency": always("USD", count),
             "is_contest": pl.Series(~priced, dtype=pl.Boolean),
             "is_social": pl.Series(~priced, dtype=pl.Boolean),
             "recorded_at": moments((opens - 10) * DAY),

@@ -29,6 +29,7 @@ from pipelines.sources.demo.values import (
     at_work,
     day_number,
     days,
+    distinct,
     flags,
     ids,
     moments,
@@ -127,68 +128,68 @@ def activity_table(draws: Draws, deals: Deals, lives: Lives, start: int, stop: i
     )
 
 
-def credit_table(deals: Deals, credits: Credits) -> pl.DataFrame:
+def credit_table(deals: Deals, credited: Credits) -> pl.DataFrame:
     """`credits`, in the currency of the seller's plan, which is the deal's."""
     return pl.DataFrame(
         {
-            "_row": credits.number,
-            "credit_id": ids("K", credits.number, 11),
-            "opportunity_id": ids("O", deals.code[credits.deal], 10),
-            "rep_id": seller_ids(credits.rep),
-            "component": always("commission", credits.number.size),
-            "split_weight": shares(credits.weight),
-            "credited_amount": money(credits.amount),
-            "currency": words(team_of(deals.rep[credits.deal]) % 4, CURRENCY_OF_TEAM),
-            "credit_type": words(credits.kind, CREDIT_TYPES),
-            "credited_at": moments(credits.closed),
-            "recorded_at": moments(credits.recorded),
+            "_row": credited.number,
+            "credit_id": ids("K", credited.number, 11),
+            "opportunity_id": ids("O", deals.code[credited.deal], 10),
+            "rep_id": seller_ids(credited.rep),
+            "component": always("commission", credited.number.size),
+            "split_weight": shares(credited.weight),
+            "credited_amount": money(credited.amount),
+            "currency": words(team_of(deals.rep[credited.deal]) % 4, CURRENCY_OF_TEAM),
+            "credit_type": words(credited.kind, CREDIT_TYPES),
+            "credited_at": moments(credited.closed),
+            "recorded_at": moments(credited.recorded),
         }
     )
 
 
-def ledger_table(draws: Draws, deals: Deals, lives: Lives, credits: Credits, stop: int) -> pl.DataFrame:
+def ledger_table(draws: Draws, deals: Deals, lives: Lives, credited: Credits, stop: int) -> pl.DataFrame:
     """`ledger`: pay per credit, SPIFFs, and pay taken back when the customer left within 180 days of the close."""
-    code = deals.code[credits.deal]
-    closed_day = credits.closed // DAY
-    left = lives.take(credits.deal)
+    code = deals.code[credited.deal]
+    closed_day = credited.closed // DAY
+    left = lives.take(credited.deal)
     returned = left.ended + 10 * DAY
     is_returned = (
-        (credits.kind == PRIMARY)
+        (credited.kind == PRIMARY)
         & left.is_served
         & left.is_churn
-        & (left.ended - credits.closed <= 180 * DAY)
+        & (left.ended - credited.closed <= 180 * DAY)
         & (returned < stop)
-        & (credits.earned > 0)
+        & (credited.earned > 0)
     )
-    on_spiff_plan = (credits.rep < ENGINEERS) & (team_of(credits.rep) % 4 == PLAN_OF_TEAM.index(SPIFF_PLAN))
+    on_spiff_plan = (credited.rep < ENGINEERS) & (team_of(credited.rep) % 4 == PLAN_OF_TEAM.index(SPIFF_PLAN))
     is_spiff = (
-        (credits.kind == PRIMARY)
-        & (credits.rep == deals.rep[credits.deal])
+        (credited.kind == PRIMARY)
+        & (credited.rep == deals.rep[credited.deal])
         & on_spiff_plan
         & spiff_runs(closed_day)
         & (product_of(draws, code) == SPIFF_PRODUCT)
     )
     start = quarter_starts(quarters_of(closed_day))
-    everything = np.ones(credits.number.size, dtype=bool)
+    everything = np.ones(credited.number.size, dtype=bool)
     kinds = (
-        ("earn", everything, credits.earned, start, credits.recorded),
-        ("clawback", is_returned, -credits.earned, quarter_starts(quarters_of(returned // DAY)), returned),
-        ("spiff", is_spiff, np.full(start.size, SPIFF_AMOUNT), start, credits.recorded),
+        ("earn", everything, credited.earned, start, credited.recorded),
+        ("clawback", is_returned, -credited.earned, quarter_starts(quarters_of(returned // DAY)), returned),
+        ("spiff", is_spiff, np.full(start.size, SPIFF_AMOUNT), start, credited.recorded),
     )
     parts = []
     for part, (entry_type, which, amount, period, booked) in enumerate(kinds):
-        number = credits.number[which] * 4 + part
+        number = credited.number[which] * 4 + part
         paid = booked[which] + 30 * DAY
         parts.append(
             pl.DataFrame(
                 {
                     "_row": number,
                     "entry_id": ids("L", number, 12),
-                    "rep_id": seller_ids(credits.rep[which]),
-                    "credit_id": ids("K", credits.number[which], 11),
+                    "rep_id": seller_ids(credited.rep[which]),
+                    "credit_id": ids("K", credited.number[which], 11),
                     "entry_type": always(entry_type, number.size),
                     "amount": money(amount[which]),
-                    "currency": words(team_of(deals.rep[credits.deal[which]]) % 4, CURRENCY_OF_TEAM),
+                    "currency": words(team_of(deals.rep[credited.deal[which]]) % 4, CURRENCY_OF_TEAM),
                     "period_start": days(period[which]),
                     "booked_at": moments(booked[which]),
                     "paid_at": moments(paid, paid < stop),
@@ -215,7 +216,7 @@ def account_tables(draws: Draws, sellers: Sellers, account: Ints, until: date) -
     """`accounts` and `account_assignments` of the accounts that deals name, and of those they were merged into."""
     for _ in range(2):  # a parent may itself have been merged
         merged, child = _merged(draws, account), _child(draws, account)
-        account = np.union1d(account, np.union1d((account + 1)[merged], (account + 2)[child]))
+        account = distinct(np.concatenate([account, (account + 1)[merged], (account + 2)[child]]))
     merged, child = _merged(draws, account), _child(draws, account)
     rep, year = account // ACCOUNTS_A_YEAR // 40, account // ACCOUNTS_A_YEAR % 40
     team = team_of(rep)

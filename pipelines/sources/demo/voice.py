@@ -33,15 +33,13 @@ _SOURCES = ("seller", "support", "survey", "research")
 _SHIFT_DAY = int(np.datetime64(SHIFT_MONTH, "D").astype(np.int64))
 
 
-def complaint_table(
-    draws: Draws, deals: Deals, lives: Lives, exposure: Floats, effect: Effect, stop: int
-) -> pl.DataFrame:
+def complaint_table(draws: Draws, deals: Deals, lives: Lives, effect: Effect, stop: int) -> pl.DataFrame:
     """`complaints`: a Poisson process per deal while it lasts, its rate rising with the exposure as planted."""
     known = np.nonzero(lives.is_served)[0]
     which = np.repeat(known, _COMPLAINTS_A_DEAL)
     nth = np.tile(np.arange(_COMPLAINTS_A_DEAL), known.size)
     row = deals.code[which] * _COMPLAINTS_A_DEAL + nth
-    tens = (exposure[which] - EXPOSURE_CENTRE) / 0.10
+    tens = (lives.exposure[which] - EXPOSURE_CENTRE) / 0.10
     gap = draws.exponential("complaint", row) * _DAYS_PER_COMPLAINT / COMPLAINT_RATIO_PER_10PP[effect] ** tens
     after = np.where(nth == 1, gap + np.roll(gap, 1), gap)
     day = deals.closed[which] // DAY + 1 + np.minimum(after, _WATCHED_DAYS).astype(np.int64)
@@ -80,7 +78,7 @@ def complaint_table(
 
 
 def feedback_tables(
-    draws: Draws, deals: Deals, lives: Lives, exposure: Floats, effect: Effect, stop: int
+    draws: Draws, deals: Deals, lives: Lives, effect: Effect, stop: int
 ) -> dict[str, pl.DataFrame]:
     """`feedback` and `feedback_events`: every hop waits longer the further its seller is from the board.
 
@@ -98,7 +96,7 @@ def feedback_tables(
 
     steps = depth_of(team_of(deals.rep[which]), said_day)
     slower = LAG_RATIO_PER_STEP ** (steps - 3)
-    tens = (exposure[which] - EXPOSURE_CENTRE) / 0.10
+    tens = (lives.exposure[which] - EXPOSURE_CENTRE) / 0.10
 
     def later(hop: str, since: Ints, mean_days: float | Floats) -> Ints:
         waited = draws.exponential(f"lag {hop}", row) * mean_days * slower
