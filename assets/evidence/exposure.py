@@ -1,7 +1,6 @@
-"""Time under observation, divided so that it adds up: each calendar day of an account belongs to its active deals in
-equal parts.
+"""Time under observation, divided so that it adds up.
 
-`account_months` holds the same days by calendar month without a limit. Rates of complaints follow a deal for 365 days
+Each calendar day of an account belongs to its active deals in equal parts. `account_months` holds the same days by calendar month without a limit. Rates of complaints follow a deal for 365 days
 and need its days by tenure too, so they are measured here from the deals' own dates: for every account
 
     F(d) = sum over its days before d of 1 / (number of its deals active on that day)
@@ -56,8 +55,7 @@ def slice_exposure(deals: pl.LazyFrame, fiscal_start_month: int) -> pl.LazyFrame
 
 
 def fiscal_quarter(day: pl.Expr, fiscal_start_month: int) -> pl.Expr:
-    """`YYYY-Qn` of a date; a fiscal year is named after the calendar year it starts in when it starts in January,
-    else after the one it ends in."""
+    """`YYYY-Qn` of a date; the fiscal year carries the number of the calendar year it ends in."""
     shift = (13 - fiscal_start_month) % 12
     shifted = day.dt.offset_by(f"{shift}mo").dt.truncate("1mo") if shift else day
     return pl.format("{}-Q{}", shifted.dt.year(), shifted.dt.quarter())

@@ -55,8 +55,10 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
 
 
 def number_causes(feedback_hops: pl.LazyFrame, company: Company) -> pl.LazyFrame:
-    """Add `cause` (0 waiting, `LEFT`, `REFUSED`), `is_left`, and `time_since` (days from entering to the end of
-    observation of `feedback`) to the rows of `feedback_hops`."""
+    """Add `cause` (0 waiting, `LEFT`, `REFUSED`), `is_left` and `time_since` to the rows of `feedback_hops`.
+
+    `time_since` are the days from entering the hop to the end of observation of `feedback`.
+    """
     refused = (_c("hop") == "shipped") & _c("outcome").is_in(REFUSALS).fill_null(value=False)
     since = (pl.lit(observation_end(company, "feedback")) - _c("entered_at")).dt.total_microseconds()
     return feedback_hops.with_columns(

@@ -52,8 +52,18 @@ def fit_reverse_time(rows: pl.LazyFrame, by: Sequence[str], *, lag: str, time_si
 def read_shares(
     steps: pl.LazyFrame, by: Sequence[str], days: Sequence[int], quantiles: Sequence[float]
 ) -> pl.LazyFrame:
-    """Read a fitted distribution: `share_{d}` for each of `days`, `quantile_{q}` (the smallest time with at least the share
-    q) for each of `quantiles`; one row per group, sorted."""
+    """Read a fitted distribution at days and at shares.
+
+    Args:
+        steps: from `fit_reverse_time`.
+        by: columns of the group.
+        days: lags to read the share at.
+        quantiles: shares to read the lag at.
+
+    Returns:
+        One row per group, sorted: `share_{d}`, 0 before the first lag, and `quantile_{q}`, the smallest lag with at least
+        the share q.
+    """
     return (
         steps.group_by(*by)
         .agg(

@@ -53,8 +53,11 @@ def hide_small_cells(cells: pl.DataFrame, equations: pl.DataFrame, key: Sequence
 
 
 def _is_protected() -> pl.Expr:
-    """Whether an equation gives nothing away: nothing is hidden; or more than one cell is, and what they add up to is no
-    smaller than a cell that may be shown: one of them, or the total of all."""
+    """Whether an equation gives nothing away.
+
+    Nothing is hidden; or more than one cell is, and what they add up to is no smaller than a cell that may be shown: one of
+    them, or the total of all.
+    """
     hidden, part = pl.col("_hidden"), ~pl.col("is_total")
     return ~hidden.any() | (
         (hidden.sum() > 1) & ((hidden & ~pl.col("_small")).any() | (hidden | ~part).all())

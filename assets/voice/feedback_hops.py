@@ -12,6 +12,7 @@ from expectations.contracts.evidence import FEEDBACK_HOPS
 
 @table_asset(FEEDBACK_HOPS)
 def feedback_hops(
+    *,
     feedback: pl.LazyFrame,
     feedback_events: pl.LazyFrame,
     board_reports: pl.LazyFrame,
@@ -30,5 +31,12 @@ def feedback_hops(
     `captured` for all that was said: what was never written down is not in the data.
     """
     return follow_feedback(
-        feedback, feedback_events, board_reports, themes, holidays, customer_events, deals, company
+        feedback=feedback,
+        feedback_events=feedback_events,
+        board_reports=board_reports,
+        themes=themes,
+        holidays=holidays,
+        customer_events=customer_events,
+        deals=deals,
+        company=company,
     )

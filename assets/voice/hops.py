@@ -26,6 +26,7 @@ _ITEM: Final = ("feedback_id", "opportunity_id", "account_id", "solicited", "reg
 
 
 def follow_feedback(
+    *,
     feedback: pl.LazyFrame,
     feedback_events: pl.LazyFrame,
     board_reports: pl.LazyFrame,
@@ -38,7 +39,13 @@ def follow_feedback(
     """Turn moments into hops: entered, left or still waiting.
 
     Args:
-        feedback, feedback_events, board_reports, themes, holidays, customer_events, deals: core tables.
+        feedback: core table; captured items.
+        feedback_events: core table; where they went.
+        board_reports: core table.
+        themes: core table; merged themes count as the one that survives.
+        holidays: core table.
+        customer_events: core table; which deal an item is about.
+        deals: core table; the deal's region, whose holidays count.
         company: `as_of`, `complete_until`, `timezone`.
 
     Returns:
@@ -53,7 +60,15 @@ def follow_feedback(
     events = feedback_events.filter(_c("occurred_at") < observation_end(company, "feedback_events"))
     recorded = set(events.select(_c("hop").unique()).collect()["hop"].drop_nulls())
     has_board = BOARD in recorded or not board_reports.limit(1).collect().is_empty()
-    items = _gather_moments(feedback, events, board_reports, themes, customer_events, deals, company)
+    items = _gather_moments(
+        feedback=feedback,
+        events=events,
+        board_reports=board_reports,
+        themes=themes,
+        customer_events=customer_events,
+        deals=deals,
+        company=company,
+    )
     end = observation_end(company, "feedback_events")
     hops = [_left(items, i) for i, hop in enumerate(WAY) if hop == "captured" or (i > 1 and hop in recorded)]
     hops.append(_waiting(items, [i for i, hop in enumerate(WAY) if i > 1 and hop in recorded]))
@@ -98,6 +113,7 @@ def _list_holidays(holidays: pl.LazyFrame) -> dict[str, list[date]]:
 
 
 def _gather_moments(
+    *,
     feedback: pl.LazyFrame,
     events: pl.LazyFrame,
     board_reports: pl.LazyFrame,

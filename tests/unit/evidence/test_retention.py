@@ -43,8 +43,52 @@ def cells(table: pl.LazyFrame, dimension: str, value: str) -> dict[int, dict[str
 
 def test_leukemia_gives_the_published_survival_and_log_rank(frame_of, company) -> None:
     # weeks of remission (Freireich et al. 1963); 15 days to the week puts weeks 6, 12, 24 at the horizons
-    treated = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+".split()
-    placebo = "1 1 2 2 3 4 4 5 5 8 8 8 8 11 11 12 12 15 17 22 23".split()
+    treated = [
+        "6",
+        "6",
+        "6",
+        "6+",
+        "7",
+        "9+",
+        "10",
+        "10+",
+        "11+",
+        "13",
+        "16",
+        "17+",
+        "19+",
+        "20+",
+        "22",
+        "23",
+        "25+",
+        "32+",
+        "32+",
+        "34+",
+        "35+",
+    ]
+    placebo = [
+        "1",
+        "1",
+        "2",
+        "2",
+        "3",
+        "4",
+        "4",
+        "5",
+        "5",
+        "8",
+        "8",
+        "8",
+        "8",
+        "11",
+        "11",
+        "12",
+        "12",
+        "15",
+        "17",
+        "22",
+        "23",
+    ]
     rows = [
         life(i, 15 * int(t.strip("+")), "" if t.endswith("+") else "churn", segment=arm)
         for i, (t, arm) in enumerate([(t, "treated") for t in treated] + [(t, "placebo") for t in placebo])
