@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.knowledge import span_versions
+from assets.incentives.pay_tables import PayTables
 from assets.methods.exact import UNIT, as_money, divide_half_up, whole_cents, whole_units
 from expectations.contracts.commission import CREDITS
 
@@ -18,25 +19,20 @@ COMPONENT: Final = "commission"
 """Component of a plan with one measure, and of a credit that names none."""
 
 
-def book_credits(
-    credits: pl.LazyFrame,  # noqa: A002
-    opportunities: pl.LazyFrame,
-    *,
-    has_credits: bool,
-) -> pl.LazyFrame:
+def book_credits(tables: PayTables) -> pl.LazyFrame:
     """The firm's credits, or, without any, each won deal credited to its seller in full.
 
     Returns:
         Columns of `core/credits`, one row per credit and version; `component` and `credit_type` never null. Without a
         credits table a deal that is no longer won credits 0.
     """
-    if has_credits:
-        return credits.select(CREDITS.schema.names()).with_columns(
+    if tables.company.has("credits"):
+        return tables.credits.select(CREDITS.schema.names()).with_columns(
             pl.col("component").fill_null(COMPONENT), pl.col("credit_type").fill_null("primary")
         )
     won = pl.col("is_won") & pl.col("closed_at").is_not_null()
     won_by_now = won.cum_max().over("opportunity_id", order_by="recorded_at")
-    return opportunities.filter(won_by_now).select(
+    return tables.opportunities.filter(won_by_now).select(
         credit_id="opportunity_id",
         opportunity_id="opportunity_id",
         rep_id="rep_id",

@@ -7,6 +7,7 @@ import polars as pl
 from assets.company import Company
 from assets.incentives.deal_prices import price_deals
 from assets.incentives.leakage import check_replay
+from assets.incentives.pay_tables import PayTables
 from assets.table import table_asset
 from expectations.contracts.incentives import DEAL_INCENTIVES
 
@@ -14,7 +15,7 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 @table_asset(DEAL_INCENTIVES)
 def deal_incentives(
     opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002
+    credits: pl.LazyFrame,  # noqa: A002 the parameter is the table
     quotas: pl.LazyFrame,
     plans: pl.LazyFrame,
     plan_components: pl.LazyFrame,
@@ -35,15 +36,17 @@ def deal_incentives(
     Do not assume that a null exposure is zero: `null_reason` says why it is null. `emcr_as_final` and everything else called
     final holds later knowledge and is no exposure.
     """
-    pay = {
-        "opportunities": opportunities,
-        "credits": credits,
-        "quotas": quotas,
-        "plans": plans,
-        "plan_components": plan_components,
-        "plan_tiers": plan_tiers,
-        "plan_assignments": plan_assignments,
-        "fx_rates": fx_rates,
-    }
-    priced = price_deals(**pay, spiffs=spiffs, reps=reps, company=company)
-    return check_replay(priced.collect().lazy(), **pay, company=company)
+    tables = PayTables(
+        opportunities=opportunities,
+        credits=credits,
+        quotas=quotas,
+        plans=plans,
+        plan_components=plan_components,
+        plan_tiers=plan_tiers,
+        plan_assignments=plan_assignments,
+        spiffs=spiffs,
+        fx_rates=fx_rates,
+        reps=reps,
+        company=company,
+    )
+    return check_replay(price_deals(tables).collect().lazy(), tables)

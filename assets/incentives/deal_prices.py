@@ -9,10 +9,10 @@ from typing import Final
 
 import polars as pl
 
-from assets.company import Company
 from assets.incentives.credits import book_credits, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.knowledge import Knowledge
+from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, Firm, price_credits, read_firm
 from assets.incentives.spiffs import price_spiffs
 from assets.incentives.terms import PLACE, find_terms
@@ -22,47 +22,22 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 _LATER_EVENTS: Final = ("invoice", "cash")
 
 
-def price_deals(
-    opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002
-    quotas: pl.LazyFrame,
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    spiffs: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    reps: pl.LazyFrame,
-    company: Company,
-) -> pl.LazyFrame:
+def price_deals(tables: PayTables) -> pl.LazyFrame:
     """Price every credit as known at its close and as final (02-commission, 10-definitions).
-
-    Args:
-        opportunities: and the other tables of the core, all versions, whole.
-        credits: empty where the firm keeps none (`company.has("credits")`).
-        quotas: see above.
-        plans: see above.
-        plan_components: see above.
-        plan_tiers: see above.
-        plan_assignments: see above.
-        spiffs: see above.
-        fx_rates: see above.
-        reps: teams, for SPIFFs.
-        company: zone of days without a time, currency, fiscal year.
 
     Returns:
         The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
     """
-    firm = read_firm(plans, plan_components, plan_tiers, plan_assignments, quotas, fx_rates, company)
-    booked = book_credits(credits, opportunities, has_credits=company.has("credits"))
-    known = price_as_known(booked, opportunities, firm)
-    final_credits = _credits_today(booked, opportunities, firm).collect().lazy()
+    firm = read_firm(tables)
+    booked = book_credits(tables)
+    known = price_as_known(booked, tables.opportunities, firm)
+    final_credits = _credits_today(booked, tables.opportunities, firm).collect().lazy()
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
     ).filter(pl.col("amount").is_not_null())  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
-    paid = price_spiffs(known.lazy(), spiffs, reps, firm.exchange)
+    paid = price_spiffs(known.lazy(), tables.spiffs, tables.reps, firm.exchange)
     return _publish(known.lazy(), _sum_final(final.lazy()), paid, firm)
 
 

@@ -8,13 +8,14 @@ as everywhere. The published exposure must come out unchanged.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
-from assets.company import Company
 from assets.incentives.credits import book_credits
 from assets.incentives.deal_prices import price_as_known
+from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, read_firm
 
 SAMPLE: Final = 200
@@ -32,85 +33,61 @@ _COMPARED: Final = {
 }
 
 
-def check_replay(
-    published: pl.LazyFrame,
-    opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002
-    quotas: pl.LazyFrame,
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    company: Company,
-    *,
-    sample: int = SAMPLE,
-) -> pl.LazyFrame:
+def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPLE) -> pl.LazyFrame:
     """Fill `replay_agrees` of the sampled deals; the contract blocks the table where it is false.
 
     Args:
         published: rows of `marts/deal_incentives`.
-        opportunities: and the other tables of the core, all versions, whole.
-        credits: see above.
-        quotas: see above.
-        plans: see above.
-        plan_components: see above.
-        plan_tiers: see above.
-        plan_assignments: see above.
-        fx_rates: see above (without knowledge times).
-        company: the settings of the run.
-        sample: how many deals; evenly spread over time of close.
+        tables: what they were made from.
+        sample: how many deals at most, about; evenly spread over time of close.
 
     Returns:
         The published rows in any order, `replay_agrees` true or false on the sampled deals, null on all others.
     """
     c = pl.col
     asked = _draw_sample(published, sample).collect()
+    is_asked = (
+        c("opportunity_id").is_in(asked["opportunity_id"].implode()) & c("credited_amount").is_not_null()
+    )
     sellers = (
-        published.filter(c("credited_amount").is_not_null())
+        published.filter(is_asked)
         .join(asked.lazy(), on="opportunity_id")
         .select("case", "close", "rep_id", own="opportunity_id")
         .unique()
         .collect()
         .lazy()
     )
-    closes = asked.lazy().select("case", "close", own="opportunity_id")
-    booked = book_credits(credits, opportunities, has_credits=company.has("credits"))
-    known_credits = _copy_credits(booked, opportunities, sellers).collect().lazy()
-    known_deals = _copy_deals(known_credits, opportunities, closes)
-    by_seller = {
-        name: _copy(frame, sellers, "rep_id", "rep_id")
-        for name, frame in {"quotas": quotas, "plan_assignments": plan_assignments}.items()
-    }
-    used = by_seller["plan_assignments"].select("case", "close", plan="plan_id").unique()
-    by_plan = {
-        name: _copy(frame, used, "plan_id", "plan")
-        for name, frame in {
-            "plans": plans,
-            "plan_components": plan_components,
-            "plan_tiers": plan_tiers,
-        }.items()
-    }
-    copies = {name: _rename(frame) for name, frame in (by_seller | by_plan).items()}
-    firm = read_firm(**copies, fx_rates=fx_rates, company=company)
-    replayed = price_as_known(_rename(known_credits), _rename(known_deals), firm).lazy()
-    own = closes.with_columns(opportunity_id=pl.col("case") + "|" + pl.col("own"))
+    own = asked.lazy().select("case", "close", own="opportunity_id")
     compared = (
-        replayed.join(own, on="opportunity_id")
+        _price_cases(tables, sellers, own)
+        .join(own.with_columns(opportunity_id=c("case") + "|" + c("own")), on="opportunity_id")
         .with_columns(rep_id=c("rep_id").str.strip_prefix(c("case") + "|"), opportunity_id="own")
         .select(*GRAIN, replayed=pl.lit(value=True), **{f"{name}_replayed": c(name) for name in _COMPARED})
     )
-    agrees = pl.all_horizontal(
-        c(name).eq_missing(c(f"{again}_replayed")) for again, name in _COMPARED.items()
-    ) & c("replayed").fill_null(value=False)
-    is_asked = (
-        c("opportunity_id").is_in(asked["opportunity_id"].implode()) & c("credited_amount").is_not_null()
-    )
+    is_same = [c(name).eq_missing(c(f"{again}_replayed")) for again, name in _COMPARED.items()]
+    agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))
     return (
         published.join(compared, on=GRAIN, how="left")
         .with_columns(replay_agrees=pl.when(is_asked).then(agrees))
         .drop("replayed", *(f"{name}_replayed" for name in _COMPARED))
-    )  # fmt: skip
+    )
+
+
+def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
+    """Price the companies of all cases together."""
+    booked = _copy_credits(book_credits(tables), tables.opportunities, sellers).collect().lazy()
+    deals = _copy_deals(booked, tables.opportunities, own)
+    assignments = _copy(tables.plan_assignments, sellers, "rep_id", "rep_id")
+    plans = assignments.select("case", "close", plan="plan_id").unique()
+    known = replace(
+        tables,
+        quotas=_rename(_copy(tables.quotas, sellers, "rep_id", "rep_id")),
+        plans=_rename(_copy(tables.plans, plans, "plan_id", "plan")),
+        plan_components=_rename(_copy(tables.plan_components, plans, "plan_id", "plan")),
+        plan_tiers=_rename(_copy(tables.plan_tiers, plans, "plan_id", "plan")),
+        plan_assignments=_rename(assignments),
+    )
+    return price_as_known(_rename(booked), _rename(deals), read_firm(known)).lazy()
 
 
 def _draw_sample(published: pl.LazyFrame, sample: int) -> pl.LazyFrame:
@@ -163,9 +140,7 @@ def _copy_credits(booked: pl.LazyFrame, opportunities: pl.LazyFrame, sellers: pl
     )  # fmt: skip
 
 
-def _copy_deals(
-    known_credits: pl.LazyFrame, opportunities: pl.LazyFrame, closes: pl.LazyFrame
-) -> pl.LazyFrame:
+def _copy_deals(known_credits: pl.LazyFrame, opportunities: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
     """Versions of the credited deals recorded by the close, and the deal's own first win."""
     c = pl.col
     won = c("is_won") & c("closed_at").is_not_null()
@@ -173,7 +148,7 @@ def _copy_deals(
     return (
         opportunities.with_columns(is_first_win=won & (c("recorded_at") == first_win))
         .join(known_credits.select("opportunity_id", "case").unique(), on="opportunity_id")
-        .join(closes, on="case")
+        .join(own, on="case")
         .filter((c("recorded_at") <= c("close")) | (c("is_first_win") & (c("opportunity_id") == c("own"))))
         .drop("is_first_win")
     )

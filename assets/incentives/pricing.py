@@ -15,6 +15,7 @@ from assets.company import Company
 from assets.incentives.exchange import Exchange
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.pay_periods import find_periods, list_quotas
+from assets.incentives.pay_tables import PayTables
 from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
 from assets.incentives.plan_schedules import UNSUPPORTED, PlanBook, read_plan_book
 from assets.incentives.terms import PLACE, find_terms, list_terms
@@ -39,22 +40,14 @@ class Firm:
     company: Company
 
 
-def read_firm(
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    quotas: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    company: Company,
-) -> Firm:
-    """Read the tables of pay, all versions."""
+def read_firm(tables: PayTables) -> Firm:
+    """Read the tables that prices are looked up in, all versions."""
     return Firm(
-        terms=list_terms(plans, plan_assignments),
-        quotas=list_quotas(quotas),
-        book=read_plan_book(plans, plan_components, plan_tiers),
-        exchange=Exchange(fx_rates, company.reporting_currency),
-        company=company,
+        terms=list_terms(tables.plans, tables.plan_assignments),
+        quotas=list_quotas(tables.quotas),
+        book=read_plan_book(tables.plans, tables.plan_components, tables.plan_tiers),
+        exchange=Exchange(tables.fx_rates, tables.company.reporting_currency),
+        company=tables.company,
     )
 
 
