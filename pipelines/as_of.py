@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-from assets.core.parse import parse
 
+from assets.core.parse import parse
 from expectations.contracts.crm import OPPORTUNITIES
 from pipelines.sources.config import Configuration
 from pipelines.sources.landing import ConfiguredLanding

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import polars as pl
-from assets.board.page import render_board
 
+from assets.board.page import render_board
 from expectations.contracts import TABLES
 from expectations.dictionary import make_datapackage, write_dictionary
 from pipelines.charts import board_charts

@@ -18,9 +18,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import polars as pl
-from assets.core.pseudonyms import Pseudonyms, demo_key
 
 from assets.company import Company
+from assets.core.pseudonyms import Pseudonyms, demo_key
 from assets.step import Step, describe_company
 from assets.storage import Staged, Version
 from expectations.contracts import SOURCES, TABLES

@@ -1,6 +1,6 @@
 """Several files of one source become one table of contract columns: renamed in polars, computed in DuckDB."""
 
-# ruff: noqa: S608 (SQL is put together here by design: names and paths are quoted, and it runs in a locked DuckDB)
+
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _view(table: Table, folder: str, files: Sequence[str], prefix: str) -> list[
     # months are in the rows where they belong to the table; the folder's name must not become a column
     source = f"read_parquet({base} || {_literal(target)}, hive_partitioning = false)"
     return [
-        f"CREATE VIEW {name} AS SELECT {columns} FROM {source}",  # noqa: S608 (names of contracts, quoted literals)
+        f"CREATE VIEW {name} AS SELECT {columns} FROM {source}",
         f"COMMENT ON VIEW {name} IS {_literal(f'{table.title} Grain: {table.grain}. {table.do_not}'.strip())}",
         *(f'COMMENT ON COLUMN {name}."{c.name}" IS {_literal(comment_on(c))}' for c in table.stored),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from assets.company import Churn, Company
 from assets.outcomes.deal_outcomes import emcr_cut_points, judge_outcomes
 from assets.outcomes.observation import last_observed_day

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assets.company import Churn
 from assets.outcomes.account_spells import cut_spells
 from expectations.contracts.outcomes import ACCOUNT_SPELLS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 DEAL = {
     "opportunity_id": "d", "account_id": "A", "rep_id": "seller", "closed_on": "2025-01-20", "cohort_month": "2025-01",

@@ -6,11 +6,12 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assets.core.attribution import attribute
 from assets.core.customer_events import tie_events
 from expectations.contracts.deals import CUSTOMER_EVENTS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SOURCES = ("complaints", "feedback", "subscriptions", "subscription_events", "credits", "ledger", "accounts")
 

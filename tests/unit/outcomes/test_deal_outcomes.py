@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from assets.company import Churn
 from assets.outcomes.observation import last_observed_day
 from expectations.columns import HORIZONS_DAYS

@@ -6,10 +6,11 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from assets.core.deals import fiscal_quarter, won_deals
-from assets.core.directory import surviving_accounts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from assets.core.deals import fiscal_quarter, won_deals
+from assets.core.directory import surviving_accounts
 
 WON = {"rep_id": "r1", "is_won": True, "currency": "USD", "amount": 100}
 
