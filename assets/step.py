@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 import polars as pl
@@ -86,6 +87,8 @@ def _canonical(value: object) -> Any:
         return sorted(value)
     if isinstance(value, Mapping):
         return {str(k): _canonical(v) for k, v in sorted(value.items())}
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 
@@ -104,7 +107,7 @@ def recipe_key(contract: Table, workshop: Workshop, inputs: Mapping[str, str], m
         "company": describe_company(workshop.company),
         "inputs": dict(sorted(inputs.items())),
     }
-    return hashlib.sha256(json.dumps(recipe, default=str, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def conform(contract: Table, frame: pl.LazyFrame) -> pl.LazyFrame:

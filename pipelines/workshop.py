@@ -204,10 +204,8 @@ class RunWorkshop:
 
     def finish(self, state: State, message: str = "") -> None:
         """Record how the run ended. The first trouble stays: what comes after is its consequence."""
-        run = self.runs.read(self.run_id)
-        if run is None or run.state is State.STARTED:
-            as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
-            self.runs.finish(self.run_id, state, message, as_of)
+        as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
+        self.runs.conclude(self.run_id, state, message, as_of)
 
     def end(self) -> None:
         """The last word on a run that no other word was said about: jobs without a publish end here.
@@ -250,4 +248,4 @@ class RunWorkshop:
             "code": self.code_version,
             "pseudonyms": self.pseudonyms.fingerprint,
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

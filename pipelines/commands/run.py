@@ -101,8 +101,20 @@ def _execute(
             **options,
         )
     failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    codes = [_code_of(error) for error in failures if error is not None]
+    errors_found = [error for error in failures if error is not None]
+    if not result.success:
+        # trouble outside the steps' own code (a full disk at the commit, a bug) has left no word yet
+        message = _root_cause(errors_found[0]) if errors_found else "Dagster could not run the job"
+        Runs(home).conclude(result.run_id, State.FAILED, message)
+    codes = [_code_of(error) for error in errors_found]
     return result.run_id, max(codes, default=Exit.PUBLISHED if result.success else Exit.FAILED)
+
+
+def _root_cause(error: Any) -> str:
+    """What went wrong first, in the error's own words."""
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
 
 
 def _code_of(error: Any) -> Exit:

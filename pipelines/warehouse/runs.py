@@ -88,6 +88,12 @@ class Runs:
             if run_id in self._held:
                 os.close(self._held.pop(run_id))
 
+    def conclude(self, run_id: str, state: State, message: str = "", as_of: str = "") -> None:
+        """Record how a run ended, unless it already said so: the first trouble stays, the rest is its consequence."""
+        run = self.read(run_id)
+        if run is None or run.state in (State.STARTED, State.MADE):
+            self.finish(run_id, state, message, as_of)
+
     def read(self, run_id: str) -> Run | None:
         """A run's record, if there is one. Raises StorageError when it can't be read."""
         path = self.folder(run_id) / "run.json"
