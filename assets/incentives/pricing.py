@@ -66,6 +66,7 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
         One row per grain and `at`: the columns of `price_positions`, the terms and the pay period, `credit_before`,
         `known_at_latest`, `assumed`, and `emcr_lowest`, `emcr_highest` as known.
     """
+    own, news = (frame.collect().lazy() for frame in (own, news))
     places = pl.concat([own.select(PLACE), news.select(PLACE)])
     terms = find_terms(places, firm.terms, firm.company.timezone, knowledge)
     positions = _place_credits(own, terms.lazy(), firm, knowledge)

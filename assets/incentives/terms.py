@@ -90,7 +90,7 @@ def find_terms(
         One row per distinct place: `PLACE`, `on` (plan-local date), and the columns of `terms` (null where no plan or
         more than one holds: two prices are no price).
     """
-    distinct = places.select(PLACE).drop_nulls().unique()
+    distinct = places.select(PLACE).drop_nulls().unique().with_row_index("place").collect().lazy()
     zones = sorted(set(terms["timezone"].drop_nulls()) & available_timezones())
     narrow = terms.lazy().select(
         "term", "rep_id", "timezone", "holds_from", "holds_until", "known_from", "known_until"
@@ -109,13 +109,12 @@ def find_terms(
             (pl.col("holds_from") <= pl.col("on"))
             & (pl.col("holds_until").is_null() | (pl.col("on") < pl.col("holds_until")))
         )
-        .group_by(PLACE)
-        .agg(pl.col("term", "on").first(), n=pl.len())
-        .filter(pl.col("n") == 1)
-        .drop("n")
+        .select("place", "term", "on")
+        .filter(pl.col("place").is_unique())
     )
     return (
-        distinct.join(matches, on=PLACE, how="left")
+        distinct.join(matches, on="place", how="left")
+        .drop("place")
         .join(terms.lazy().drop("rep_id"), on="term", how="left")
         .with_columns(pl.coalesce("on", company_day).alias("on"))
         .collect()
