@@ -78,6 +78,9 @@ def oldest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
     return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").min().over(key))
 
 
+_NEWS: Final = ("opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency", "known")
+
+
 def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
     """What sellers learned about credit, piece by piece.
 
@@ -91,7 +94,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
     Returns:
         One row per piece of news: `opportunity_id`, `rep_id`, `component`, `at` (place in canonical order: time of close;
         where the deal itself is not known as closed, time of credit), `time_known`, `amount` Decimal(18,2) signed,
-        `currency` (null: the plan's), `known` (UTC). Credits without an amount tell nothing.
+        `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits without an amount tell nothing.
     """
     c = pl.col
     credit = span_versions(booked, ["credit_id"]).with_columns(
@@ -162,8 +165,9 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         .with_columns(taken_back=c("known").shift(-1).over("credit_id", order_by="known"))
         .filter(c("amount").is_not_null())
     )  # fmt: skip
-    news = ["opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency", "known"]
+    news = [*_NEWS, "pieces"]
+    one = pl.lit(1, dtype=pl.Decimal(18, 2))
     taken_back = states.filter(c("taken_back").is_not_null()).with_columns(
-        amount=-c("amount"), known=c("taken_back")
+        amount=-c("amount"), known=c("taken_back"), pieces=-one
     )
-    return pl.concat([states.select(news), taken_back.select(news)])
+    return pl.concat([states.with_columns(pieces=one).select(news), taken_back.select(news)])

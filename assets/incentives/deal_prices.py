@@ -35,6 +35,7 @@ def price_deals(tables: PayTables) -> pl.LazyFrame:
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+        pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
     ).filter(pl.col("amount").is_not_null())  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
     paid = price_spiffs(known.lazy(), tables.spiffs, tables.reps, firm.exchange)
@@ -170,6 +171,11 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
     )
     with_spiff = (c("added_pay") + c("spiff_amount").cast(pl.Float64)) / c("credited_amount").cast(pl.Float64)
     day = c("on")
+    rates = [
+        name
+        for name, dtype in DEAL_INCENTIVES.schema.items()
+        if dtype == pl.Float64 and not name.startswith("added_pay")
+    ]
     return (
         rows.with_columns(spiff_amount=spiff)
         .with_columns(
@@ -194,4 +200,6 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
             null_reason=reasons,
         )
         .select(pl.col(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items())
+        # eight decimals, as the nearest floats: a quotient by a constant may be off in the last bit
+        .with_columns(pl.col(rates).round(8))
     )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 import polars as pl
+import polars.selectors as cs
 
 from assets.incentives.credits import book_credits
 from assets.incentives.deal_prices import price_as_known
@@ -63,6 +64,7 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
         .join(own.with_columns(opportunity_id=c("case") + "|" + c("own")), on="opportunity_id")
         .with_columns(rep_id=c("rep_id").str.strip_prefix(c("case") + "|"), opportunity_id="own")
         .select(*GRAIN, replayed=pl.lit(value=True), **{f"{name}_replayed": c(name) for name in _COMPARED})
+        .with_columns(cs.float().round(8))
     )
     is_same = [c(name).eq_missing(c(f"{again}_replayed")) for again, name in _COMPARED.items()]
     agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))

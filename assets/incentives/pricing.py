@@ -136,7 +136,7 @@ def _place_news(news: pl.LazyFrame, terms: pl.LazyFrame, spans: pl.DataFrame, fi
         .filter(c("on") >= c("period_start"), c("on") < c("period_end"))
     )
     return firm.exchange.convert(told, "amount", currency="currency").select(
-        "span", "opportunity_id", "at", "on", "time_known", "amount", "known"
+        "span", "opportunity_id", "at", "on", "time_known", "amount", "pieces", "known"
     )
 
 
@@ -148,7 +148,7 @@ def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame) -> pl.DataFr
     ours = _sum_own_early(positions, told)
     has_gap = told.filter(c("credited_amount").is_null())
     if has_gap.height:
-        counted = has_gap.with_columns(credited_amount=pl.lit(1, dtype=pl.Decimal(18, 2)))
+        counted = has_gap.with_columns(credited_amount="pieces")
         asked = positions.join(has_gap, on="span", how="semi").select(
             "position", "span", "at", "opportunity_id"
         )
@@ -274,7 +274,10 @@ def _scale_to_target(priced: pl.LazyFrame) -> pl.LazyFrame:
 def _add_day_orders(
     priced: pl.DataFrame, ready: pl.DataFrame, told: pl.DataFrame, firm: Firm
 ) -> pl.DataFrame:
-    """Lowest and highest EMCR over the orders of a day whose closes have no time."""
+    """Lowest and highest EMCR over the orders of a day whose closes have no time; null where a credit has no rate.
+
+    The credits of one other deal come before or after together.
+    """
     c = pl.col
     loose = ready.filter(~c("time_known"), c("span").is_not_null(), c("credited_amount") > 0)
     same_day = told.lazy().filter(~c("time_known")).rename({"at": "other_at", "opportunity_id": "other"})
@@ -285,23 +288,32 @@ def _add_day_orders(
         .join(same_day, on=["span", "on"])
         .filter(c("other") != c("opportunity_id"), c("known").is_null() | (c("known") <= c("at")))
         .group_by("position", "other", precedes.alias("precedes"))
-        .agg(c("amount").sum())
+        .agg(pl.when(c("amount").is_not_null().all()).then(c("amount").sum()))
         .sort("position", "other", "precedes")
         .select("position", "amount", "precedes")
         .collect()
     )
+    unknown = others.filter(c("amount").is_null())["position"].implode()
     asked = loose.join(others, on="position", how="semi")
     if not asked.height:
         return priced.with_columns(emcr_lowest="emcr", emcr_highest="emcr")
-    bounds = bound_day_orders(asked, others, firm.book.schedules)
+    bounds = bound_day_orders(asked, others, firm.book.schedules).join(
+        others.filter(c("amount").is_null()), on="position", how="anti"
+    )
     scale = pl.col("target_share").fill_null(1.0)
     is_bounded = c("emcr").is_not_null() & c("lowest").is_not_null()
+    alone = pl.when(c("position").is_in(unknown).not_()).then("emcr")
     return (
-        priced.with_columns(c("position").cast(pl.Int64))
-        .join(bounds.rename({"emcr_lowest": "lowest", "emcr_highest": "highest"}), on="position", how="left")
+        priced.join(
+            bounds.cast({"position": priced.schema["position"]}).rename(
+                {"emcr_lowest": "lowest", "emcr_highest": "highest"}
+            ),
+            on="position",
+            how="left",
+        )
         .with_columns(
-            emcr_lowest=pl.when(is_bounded).then((c("lowest") * scale).round(8)).otherwise("emcr"),
-            emcr_highest=pl.when(is_bounded).then((c("highest") * scale).round(8)).otherwise("emcr"),
+            emcr_lowest=pl.when(is_bounded).then((c("lowest") * scale).round(8)).otherwise(alone),
+            emcr_highest=pl.when(is_bounded).then((c("highest") * scale).round(8)).otherwise(alone),
         )
         .drop("lowest", "highest")
     )

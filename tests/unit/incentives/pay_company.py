@@ -39,7 +39,9 @@ class Books:
         self.rows[table].append(row)
         return row
 
-    def plan(self, plan: str, tiers: list[tuple[str, str]] | list[tuple[str, str, str]], **facts: Any) -> None:
+    def plan(
+        self, plan: str, tiers: list[tuple[str, str]] | list[tuple[str, str, str]], **facts: Any
+    ) -> None:
         """Version 1 of a plan with one component; tiers as (from_attainment, rate[, lump])."""
         gate = {k: facts.pop(k) for k in ("gate_attainment", "gate_from") if k in facts}
         recorded = facts.pop("recorded_at", LONG_AGO)
@@ -60,7 +62,13 @@ class Books:
     def tier(
         self, plan: str, number: int, edge: str, rate: str, lump: str | None = None, **facts: Any
     ) -> None:
-        row = {"plan_id": plan, "version": 1, "component": "commission", "tier": number, "from_attainment": edge}
+        row = {
+            "plan_id": plan,
+            "version": 1,
+            "component": "commission",
+            "tier": number,
+            "from_attainment": edge,
+        }
         self.add("plan_tiers", **row, **{"rate": rate, "lump_bonus": lump, "recorded_at": LONG_AGO, **facts})
 
     def seller(self, rep: str, plan: str, quota: str | None = None, **facts: Any) -> None:
@@ -87,8 +95,19 @@ class Books:
         """A credit, recorded when it counts."""
         when = at(credited)
         kind = facts.get("credit_type", "primary")
-        row = {"credit_id": f"{deal}/{rep}/{kind}", "opportunity_id": deal, "rep_id": rep, "credited_amount": amount}
-        stated = {"component": "commission", "split_weight": 1, "credit_type": kind, "credited_at": when, "recorded_at": when}
+        row = {
+            "credit_id": f"{deal}/{rep}/{kind}",
+            "opportunity_id": deal,
+            "rep_id": rep,
+            "credited_amount": amount,
+        }
+        stated = {
+            "component": "commission",
+            "split_weight": 1,
+            "credit_type": kind,
+            "credited_at": when,
+            "recorded_at": when,
+        }
         self.add("credits", **{**row, **stated, **facts})
 
     def sell(self, deal: str, rep: str, amount: str, closed: str, **facts: Any) -> None:
@@ -106,7 +125,9 @@ class Books:
 
     def priced(self) -> dict[tuple[str, str], Row]:
         """Rows of deal_incentives by deal and seller; with several credits of one seller the last one wins."""
-        rows = price_deals(self.tables()).collect().sort("opportunity_id", "rep_id", "component", "credit_type")
+        rows = (
+            price_deals(self.tables()).collect().sort("opportunity_id", "rep_id", "component", "credit_type")
+        )
         return {(row["opportunity_id"], row["rep_id"]): row for row in rows.iter_rows(named=True)}
 
 

@@ -105,9 +105,7 @@ def test_example_g_a_gate_from_the_first_unit_and_a_bonus() -> None:
         books.seller(s, "plan", "200000")
         books.sell(s, s, s, "2025-02-10 12:00")
     priced = books.priced()
-    assert {s: priced[s, s]["added_pay_amount"] for s in wanted} == {
-        s: Decimal(w) for s, w in wanted.items()
-    }
+    assert {s: priced[s, s]["added_pay_amount"] for s in wanted} == {s: Decimal(w) for s, w in wanted.items()}
 
 
 def test_example_j_a_split_deal_with_an_engineer() -> None:
@@ -135,7 +133,12 @@ def test_example_j_a_split_deal_with_an_engineer() -> None:
     assert deal["emcr"] == 0.096
     assert deal["relative_intensity"] == 1.2
     assert deal["incentive_cost_share"] == 0.116
-    assert (deal["rep_id"], deal["plan_id"], deal["is_pivotal"], deal["null_reason"]) == ("A", "plan", True, None)
+    assert (deal["rep_id"], deal["plan_id"], deal["is_pivotal"], deal["null_reason"]) == (
+        "A",
+        "plan",
+        True,
+        None,
+    )
 
 
 @pytest.mark.parametrize(("policy", "pay"), [("booking", "4320"), ("plan_fixed", "4400"), (None, "4320")])
@@ -174,7 +177,11 @@ def test_without_a_credits_table_every_win_credits_its_seller() -> None:
     books.sell("before", "rep", "230000", "2025-01-05 12:00")
     books.sell("deal", "rep", "40000", "2025-02-10 12:00")
     row = books.priced()["deal", "rep"]
-    assert (row["component"], row["credit_type"], row["split_weight"]) == ("commission", "primary", Decimal(1))
+    assert (row["component"], row["credit_type"], row["split_weight"]) == (
+        "commission",
+        "primary",
+        Decimal(1),
+    )
     assert row["emcr_as_known"] == row["emcr_as_final"] == 0.10
 
 
