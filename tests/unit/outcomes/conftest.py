@@ -79,20 +79,41 @@ EXPOSURES = {
 
 
 @pytest.fixture(scope="session")
-def judged(rows: Rows, company: Callable[..., Company]) -> Callable[..., pl.LazyFrame]:
-    """`judged([deal, ...], firm=..., subscriptions=[...], ...)` -> rows of deal_outcomes, through the mart's own steps."""
+def judged_frames() -> Callable[..., pl.LazyFrame]:
+    """Rows of deal_outcomes through the mart's own steps, from core frames by name."""
+
+    def build(
+        deals: pl.LazyFrame,
+        firm: Company,
+        frames: dict[str, pl.LazyFrame],
+        exposures: pl.LazyFrame | None = None,
+    ) -> pl.LazyFrame:
+        if exposures is None:
+            exposures = pl.LazyFrame(schema=EXPOSURES)
+        sources = ("subscriptions", "subscription_events", "customer_activity")
+        return judge_outcomes(
+            deals=deals, exposures=exposures, cut_points=emcr_cut_points(deals, exposures), company=firm,
+            observed_until=last_observed_day(firm, deals, **{name: frames[name] for name in sources}),
+            **{name: frames[name] for name in (*sources, "customer_events", "accounts")},
+        )  # fmt: skip
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def judged(
+    rows: Rows, company: Callable[..., Company], judged_frames: Callable[..., pl.LazyFrame]
+) -> Callable[..., pl.LazyFrame]:
+    """`judged([deal, ...], firm=..., subscriptions=[...], ...)` -> rows of deal_outcomes."""
 
     def build(deals: list[dict[str, Any]], firm: Company | None = None, **tables: Any) -> pl.LazyFrame:
-        firm = firm or company()
         names = ("subscriptions", "subscription_events", "customer_activity", "customer_events", "accounts")
         frames = {name: rows(name, *tables.get(name, ())) for name in names}
-        sold = rows("deals", *({"rep_id": "r1", "currency": "USD", "closed_at": d.get("closed_on")} | d for d in deals))
+        sold = rows(
+            "deals",
+            *({"rep_id": "r1", "currency": "USD", "closed_at": d.get("closed_on")} | d for d in deals),
+        )
         exposures = pl.LazyFrame(tables.get("exposures", []), schema=EXPOSURES, orient="row")
-        sources = ("subscriptions", "subscription_events", "customer_activity")
-        until = last_observed_day(firm, sold, **{name: frames[name] for name in sources})
-        return judge_outcomes(
-            deals=sold, exposures=exposures, cut_points=emcr_cut_points(sold, exposures), company=firm,
-            observed_until=until, **frames,
-        )  # fmt: skip
+        return judged_frames(sold, firm or company(), frames, exposures)
 
     return build

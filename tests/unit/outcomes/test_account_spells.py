@@ -50,14 +50,19 @@ def test_time_runs_from_the_close_to_the_last_day_observed_inclusive(spells):
 
 def test_the_event_stands_at_the_end_of_the_last_interval(spells):
     found = spells({"churned_on": "2025-02-10"})
-    assert [(r["start_day"], r["stop_day"], r["churn_event"]) for r in found] == [(0, 12, False), (12, 22, True)]
+    assert [(r["start_day"], r["stop_day"], r["churn_event"]) for r in found] == [
+        (0, 12, False),
+        (12, 22, True),
+    ]
     found = spells({"other_exit_on": "2025-02-10"})
     assert [(r["churn_event"], r["other_exit_event"]) for r in found] == [(False, False), (False, True)]
 
 
 @pytest.mark.parametrize("lost", ["2025-01-20", "2025-01-05"])
 def test_an_event_on_day_0_has_a_day_at_risk(spells, lost):
-    assert [(r["start_day"], r["stop_day"], r["churn_event"]) for r in spells({"churned_on": lost})] == [(0, 1, True)]
+    assert [(r["start_day"], r["stop_day"], r["churn_event"]) for r in spells({"churned_on": lost})] == [
+        (0, 1, True)
+    ]
 
 
 def test_owner_changes_cut_and_the_seller_stands_in(spells):
@@ -81,12 +86,24 @@ def test_an_owner_of_before_the_close_owns_from_day_0(spells):
 
 def test_the_owners_intensity_is_the_mean_of_that_months_own_deals(spells):
     others = [
-        {"opportunity_id": f"x{i}", "account_id": None, "rep_id": "owner", "cohort_month": month, "emcr": emcr}
-        for i, (month, emcr) in enumerate([("2025-02", 0.1), ("2025-02", 0.3), ("2025-02", None), ("2025-03", 0.2)])
+        {
+            "opportunity_id": f"x{i}",
+            "account_id": None,
+            "rep_id": "owner",
+            "cohort_month": month,
+            "emcr": emcr,
+        }
+        for i, (month, emcr) in enumerate(
+            [("2025-02", 0.1), ("2025-02", 0.3), ("2025-02", None), ("2025-03", 0.2)]
+        )
     ]
     found = spells({}, *others, account_assignments=[_owns("owner", "2025-01-01")])
     # February and March have the same mean: no cut between them
-    assert [(r["start_day"], r["stop_day"], r["owner_emcr"]) for r in found] == [(0, 12, None), (12, 71, 0.2), (71, 81, None)]
+    assert [(r["start_day"], r["stop_day"], r["owner_emcr"]) for r in found] == [
+        (0, 12, None),
+        (12, 71, 0.2),
+        (71, 81, None),
+    ]
 
 
 def test_what_happens_later_never_describes_an_earlier_interval(spells):
@@ -99,7 +116,9 @@ def test_what_happens_later_never_describes_an_earlier_interval(spells):
     )  # fmt: skip
     before = [r for r in later if r["stop_day"] <= 44]
     assert [r | {"stop_day": 0} for r in before] == [r | {"stop_day": 0} for r in plain[: len(before)]]
-    assert [(r["owner_rep_id"], r["complaints"], r["churn_event"]) for r in later[len(before) :]] == [("second", 1, True)]
+    assert [(r["owner_rep_id"], r["complaints"], r["churn_event"]) for r in later[len(before) :]] == [
+        ("second", 1, True)
+    ]
 
 
 def test_complaints_and_touches_count_on_their_days(spells, company):
@@ -117,7 +136,9 @@ def test_complaints_and_touches_count_on_their_days(spells, company):
     }  # fmt: skip
     found = spells({"churned_on": "2025-02-10"}, **tables)
     assert [(r["complaints"], r["touches"]) for r in found] == [(2, 1), (1, 1)]
-    absent = spells({"churned_on": "2025-02-10"}, firm=company(without=("complaints", "activities")), **tables)
+    absent = spells(
+        {"churned_on": "2025-02-10"}, firm=company(without=("complaints", "activities")), **tables
+    )
     assert {(r["complaints"], r["touches"]) for r in absent} == {(None, None)}
 
 
@@ -138,7 +159,9 @@ def test_without_a_churn_source_events_are_null(spells, company):
 
 
 DAY = date(2025, 1, 1)
-_OWNING = st.tuples(st.sampled_from(["u", "v", "w"]), st.integers(-20, 100), st.one_of(st.none(), st.integers(1, 60)))
+_OWNING = st.tuples(
+    st.sampled_from(["u", "v", "w"]), st.integers(-20, 100), st.one_of(st.none(), st.integers(1, 60))
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -150,7 +173,11 @@ _OWNING = st.tuples(st.sampled_from(["u", "v", "w"]), st.integers(-20, 100), st.
 )  # fmt: skip
 def test_spells_equal_a_walk_day_by_day(spells, close, length, owning, intensities):
     def owner(day):
-        held = [(-start, who) for who, start, span in owning if start <= day and (span is None or day < start + span)]
+        held = [
+            (-start, who)
+            for who, start, span in owning
+            if start <= day and (span is None or day < start + span)
+        ]
         return min(held)[1] if held else "seller"
 
     def intensity(who, day):

@@ -49,7 +49,11 @@ def _complaint(name: str, day: str, **more: str | None) -> dict[str, str | None]
 @pytest.mark.parametrize(
     ("complaint", "deal", "rung"),
     [
-        ({"opportunity_id": "crm jan", "subscription_id": "s", "product_id": "mail"}, "crm jan", "opportunity"),
+        (
+            {"opportunity_id": "crm jan", "subscription_id": "s", "product_id": "mail"},
+            "crm jan",
+            "opportunity",
+        ),
         ({"opportunity_id": "lost deal", "subscription_id": "s"}, "mail feb", "subscription"),
         ({"subscription_id": "s", "product_id": "crm"}, "mail feb", "subscription"),
         ({"subscription_id": "without deal"}, "crm mar", "product"),  # the subscription's product
@@ -66,8 +70,18 @@ def test_each_rung_of_the_ladder(made, complaint, deal, rung):
         DEALS,
         complaints=[_complaint("c", "2025-04-01", **complaint)],
         subscriptions=[
-            {"subscription_id": "s", "account_id": "A", "opportunity_id": "mail feb", "started_at": "2025-02-11"},
-            {"subscription_id": "without deal", "account_id": "A", "product_id": "crm", "started_at": "2025-02-11"},
+            {
+                "subscription_id": "s",
+                "account_id": "A",
+                "opportunity_id": "mail feb",
+                "started_at": "2025-02-11",
+            },
+            {
+                "subscription_id": "without deal",
+                "account_id": "A",
+                "product_id": "crm",
+                "started_at": "2025-02-11",
+            },
         ],
         accounts=[{"account_id": "A"}, {"account_id": "merged away", "merged_into_id": "A"}],
     )["c"]
@@ -191,4 +205,6 @@ def test_attribution_equals_the_ladder_climbed_by_hand(sold, events, seed):
     found = (
         attribute(shuffled, deals.sample(fraction=1, shuffle=True, seed=seed).lazy()).collect().sort("event")
     )
-    assert list(found.select("opportunity_id", "attribution").iter_rows()) == [_climb(e, sold) for e in events]
+    assert list(found.select("opportunity_id", "attribution").iter_rows()) == [
+        _climb(e, sold) for e in events
+    ]

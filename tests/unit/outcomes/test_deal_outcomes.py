@@ -14,7 +14,9 @@ from expectations.contracts.outcomes import DEAL_OUTCOMES
 DEAL = {"opportunity_id": "d", "account_id": "A", "closed_on": "2025-01-01"}
 
 
-def _line(start: str = "2025-01-01", end: str | None = None, reason: str | None = None, **more: object) -> dict[str, object]:
+def _line(
+    start: str = "2025-01-01", end: str | None = None, reason: str | None = None, **more: object
+) -> dict[str, object]:
     return {
         "subscription_id": "s", "account_id": "A", "opportunity_id": "d", "started_at": start, "ended_at": end,
         "end_reason": reason, "currency": "USD",
@@ -52,7 +54,9 @@ def test_a_cancellation_before_the_service_is_an_event_on_day_0(one):
     assert (row["churned_on"], row["days_to_churn"], row["churned_30d"]) == (date(2025, 1, 20), 0, True)
 
 
-@pytest.mark.parametrize(("until", "mature"), [("2025-07-29", False), ("2025-06-30", False), ("2025-07-30", True)])
+@pytest.mark.parametrize(
+    ("until", "mature"), [("2025-07-29", False), ("2025-06-30", False), ("2025-07-30", True)]
+)
 def test_maturity_counts_from_the_later_day_0(one, company, until, mature):
     # clock starts on 31 January; 180 days later is 30 July
     firm = company(as_of=date.fromisoformat(until))
@@ -71,7 +75,12 @@ def test_an_event_on_the_last_day_of_the_horizon_counts(one, end, within):
 
 
 def test_complaints_run_from_the_close_whatever_the_service(one):
-    complaint = {"kind": "complaint", "opportunity_id": "d", "attribution": "opportunity", "contradicted": False}
+    complaint = {
+        "kind": "complaint",
+        "opportunity_id": "d",
+        "attribution": "opportunity",
+        "contradicted": False,
+    }
     events = [
         complaint | {"event_id": "1", "date": "2025-01-01", "category": "mis_sale"},
         complaint | {"event_id": "2", "date": "2025-01-31", "category": "billing"},
@@ -117,7 +126,9 @@ def test_flags_from_events_and_the_first_feedback(one):
         ({"complaints": date(2025, 5, 1)}, ("complaints",), "2025-06-01"),
     ],
 )
-def test_observed_until_is_the_least_of_what_the_sources_can_know(rows, company, configured, without, expected):
+def test_observed_until_is_the_least_of_what_the_sources_can_know(
+    rows, company, configured, without, expected
+):
     firm = company(complete_until=configured, without=without)
     found = last_observed_day(
         firm,
@@ -164,7 +175,8 @@ def test_the_reason_tells_churn_from_other_exits(one, reason, churned, exit_reas
 
 
 @pytest.mark.parametrize(
-    ("start", "lost"), [("2025-03-31", False), ("2025-04-01", True), ("2025-03-01", False), ("2025-02-28", True)]
+    ("start", "lost"),
+    [("2025-03-31", False), ("2025-04-01", True), ("2025-03-01", False), ("2025-02-28", True)],
 )
 def test_another_subscription_within_thirty_days_means_the_customer_stayed(one, start, lost):
     other = _line(start, subscription_id="s2", opportunity_id=None)
@@ -197,14 +209,26 @@ def test_without_ended_at_the_cancel_ends_it_and_a_saved_cancel_does_not(one):
     def event(name, kind, day):
         return {"event_id": name, "subscription_id": "s", "kind": kind, "effective_at": day}
 
-    events = [event("1", "cancel", "2025-03-01"), event("2", "reactivate", "2025-03-20"), event("3", "cancel", "2025-06-01")]
-    assert one([DEAL], subscriptions=[_line()], subscription_events=events[:1])["churned_on"] == date(2025, 3, 1)
+    events = [
+        event("1", "cancel", "2025-03-01"),
+        event("2", "reactivate", "2025-03-20"),
+        event("3", "cancel", "2025-06-01"),
+    ]
+    assert one([DEAL], subscriptions=[_line()], subscription_events=events[:1])["churned_on"] == date(
+        2025, 3, 1
+    )
     assert one([DEAL], subscriptions=[_line()], subscription_events=events[:2])["churned_on"] is None
     assert one([DEAL], subscriptions=[_line()], subscription_events=events)["churned_on"] == date(2025, 6, 1)
 
 
 def test_a_downgrade_is_not_churn(one):
-    event = {"event_id": "e", "subscription_id": "s", "kind": "downgrade", "effective_at": "2025-03-01", "mrr_delta": -5}
+    event = {
+        "event_id": "e",
+        "subscription_id": "s",
+        "kind": "downgrade",
+        "effective_at": "2025-03-01",
+        "mrr_delta": -5,
+    }
     row = one([DEAL], subscriptions=[_line(mrr=10)], subscription_events=[event])
     assert (row["churned_90d"], row["other_exit_on"]) == (False, None)
 
@@ -240,13 +264,21 @@ def test_no_account_is_out_of_the_denominator_and_says_so(one):
 def test_no_close_is_out_of_everything_dated(one):
     row = one([DEAL | {"closed_on": None}], subscriptions=[_line()])
     assert row["outcome_null_reason"] == "no_close"
-    assert {row[f"{name}_{h}d"] for h in HORIZONS_DAYS for name in ("mature", "churned", "complaints", "started")} == {None}
+    assert {
+        row[f"{name}_{h}d"] for h in HORIZONS_DAYS for name in ("mature", "churned", "complaints", "started")
+    } == {None}
 
 
 def test_subscriptions_of_a_billing_system_that_knows_no_deals_find_theirs(one, company):
-    deals = [DEAL | {"product_id": "p"}, DEAL | {"opportunity_id": "later", "closed_on": "2025-02-01", "product_id": "q"}]
+    deals = [
+        DEAL | {"product_id": "p"},
+        DEAL | {"opportunity_id": "later", "closed_on": "2025-02-01", "product_id": "q"},
+    ]
     line = _line("2025-02-10", "2025-03-01", opportunity_id=None, product_id="p")
-    assert one(deals, company(without=("subscriptions.opportunity_id",)), subscriptions=[line])["churned_90d"] is True
+    assert (
+        one(deals, company(without=("subscriptions.opportunity_id",)), subscriptions=[line])["churned_90d"]
+        is True
+    )
     assert one(deals, subscriptions=[line])["outcome_null_reason"] == "never_started"
 
 
@@ -270,7 +302,11 @@ def silent(one, company):
 
 def test_silence_after_the_sale_is_churn_on_day_n(silent):
     row = silent()
-    assert (row["churned_on"], row["days_to_churn"], row["exit_reason"]) == (date(2025, 4, 11), 100, "inactive")
+    assert (row["churned_on"], row["days_to_churn"], row["exit_reason"]) == (
+        date(2025, 4, 11),
+        100,
+        "inactive",
+    )
     assert (row["churned_180d"], row["outcome_null_reason"]) == (True, "shorter_than_inactivity_window")
 
 
@@ -328,7 +364,15 @@ def test_no_account_under_inactivity(silent):
 def test_what_no_source_can_tell_is_null_not_zero(one, company, absent, outcomes):
     lines = [] if absent == "subscriptions" else [_line()]
     row = one([DEAL], company(without=(absent,)), subscriptions=lines)
-    every = ("complaints", "mis_sale_complaints", "refunded", "clawed_back", "cancel_requested", "started", "churned")
+    every = (
+        "complaints",
+        "mis_sale_complaints",
+        "refunded",
+        "clawed_back",
+        "cancel_requested",
+        "started",
+        "churned",
+    )
     assert row["mature_90d"] is True
     assert sorted(name for name in every if row[f"{name}_90d"] is None) == sorted(outcomes)
 
@@ -353,17 +397,26 @@ def test_without_a_churn_source_the_reason_says_so(one, company):
     ],
 )
 def test_revenue_kept_after_a_year(one, company, end, reason, moves, kept):
-    firm = company(as_of=date(2026, 6, 30), complete_until={"subscriptions": date(2026, 6, 30), "subscription_events": date(2026, 6, 30)})
+    firm = company(
+        as_of=date(2026, 6, 30),
+        complete_until={"subscriptions": date(2026, 6, 30), "subscription_events": date(2026, 6, 30)},
+    )
     events = [
-        {"event_id": day, "subscription_id": "s", "kind": kind, "effective_at": day, "mrr_delta": delta} for kind, day, delta in moves
+        {"event_id": day, "subscription_id": "s", "kind": kind, "effective_at": day, "mrr_delta": delta}
+        for kind, day, delta in moves
     ]
-    row = one([DEAL], firm, subscriptions=[_line(end=end, reason=reason, mrr=100)], subscription_events=events)
+    row = one(
+        [DEAL], firm, subscriptions=[_line(end=end, reason=reason, mrr=100)], subscription_events=events
+    )
     assert (float(row["mrr"]), row["revenue_kept_12m"]) == (100.0, kept)
 
 
 def test_revenue_is_null_until_mature_and_across_currencies(one, company):
     assert one([DEAL], subscriptions=[_line(mrr=100)])["revenue_kept_12m"] is None
-    firm = company(as_of=date(2026, 6, 30), complete_until={"subscriptions": date(2026, 6, 30), "subscription_events": date(2026, 6, 30)})
+    firm = company(
+        as_of=date(2026, 6, 30),
+        complete_until={"subscriptions": date(2026, 6, 30), "subscription_events": date(2026, 6, 30)},
+    )
     lines = [_line(mrr=100), _line(mrr=100, subscription_id="s2", currency="EUR")]
     assert one([DEAL], firm, subscriptions=lines)["revenue_kept_12m"] is None
 
@@ -391,7 +444,9 @@ def test_exposures_are_of_the_largest_seller_and_say_why_they_are_null(one, comp
     assert (row["rep_id"], row["intensity_band"], row["period_end_close"], row["null_reason"]) == (
         "r9", "over 1 to 1.25", True, None,
     )  # fmt: skip
-    row = one([DEAL], exposures=[exposure | {"emcr": None, "null_reason": "no_quota", "days_to_period_end": 5}])
+    row = one(
+        [DEAL], exposures=[exposure | {"emcr": None, "null_reason": "no_quota", "days_to_period_end": 5}]
+    )
     assert (row["period_end_close"], row["null_reason"]) == (False, "no_quota")
     assert one([DEAL])["null_reason"] == "no_credit"
     assert one([DEAL])["rep_id"] == "r1"

@@ -21,11 +21,12 @@ def made(rows, company):
 
     def make(*opportunities, firm=None, **tables):
         frames = {
-            name: rows(name, *tables.get(name, ()))
-            for name in ("accounts", "reps", "products", "activities")
+            name: rows(name, *tables.get(name, ())) for name in ("accounts", "reps", "products", "activities")
         }
         frame = won_deals(
-            opportunities=rows("opportunities", *(WON | o for o in opportunities)), company=firm or company(), **frames
+            opportunities=rows("opportunities", *(WON | o for o in opportunities)),
+            company=firm or company(),
+            **frames,
         )
         return {r["opportunity_id"]: r for r in frame.collect().to_dicts()}
 
@@ -75,7 +76,11 @@ def test_merged_accounts_are_resolved_through_chains(made):
             {"account_id": "C", "segment": "large", "region": "north"},
         ],
     )
-    assert (deals["d1"]["account_id"], deals["d1"]["segment"], deals["d1"]["region"]) == ("C", "large", "north")
+    assert (deals["d1"]["account_id"], deals["d1"]["segment"], deals["d1"]["region"]) == (
+        "C",
+        "large",
+        "north",
+    )
     assert deals["d1"]["account_known"] is True
 
 
@@ -120,14 +125,25 @@ def test_broken_references_are_kept_and_flagged(made):
 
 
 def test_closing_load_is_the_month_over_the_mean_winning_month(made):
-    closes = ["2025-01-10", "2025-01-20", "2025-01-30", "2025-03-05"]  # 3 in January, 1 in March, none in February
+    closes = [
+        "2025-01-10",
+        "2025-01-20",
+        "2025-01-30",
+        "2025-03-05",
+    ]  # 3 in January, 1 in March, none in February
     deals = made(*({"opportunity_id": f"d{i}", "closed_at": day} for i, day in enumerate(closes)))
     assert [deals[f"d{i}"]["closing_load"] for i in range(4)] == [1.5, 1.5, 1.5, 0.5]
 
 
 @pytest.mark.parametrize(
     ("day", "is_end"),
-    [("2025-02-23", False), ("2025-02-24", True), ("2024-02-24", False), ("2024-02-25", True), ("2025-01-27", True)],
+    [
+        ("2025-02-23", False),
+        ("2025-02-24", True),
+        ("2024-02-24", False),
+        ("2024-02-25", True),
+        ("2025-01-27", True),
+    ],
 )
 def test_month_end_is_the_last_five_calendar_days(made, day, is_end):
     assert made({"opportunity_id": "d", "closed_at": day})["d"]["month_end"] is is_end
@@ -198,7 +214,11 @@ def test_touches_are_outbound_and_in_the_thirty_days_before_the_close(made, comp
             _call("2025-04-01"),
         ],
     )
-    assert (deals["d"]["touches_30d"], deals["quiet"]["touches_30d"], deals["no account"]["touches_30d"]) == (3, 0, None)
+    assert (deals["d"]["touches_30d"], deals["quiet"]["touches_30d"], deals["no account"]["touches_30d"]) == (
+        3,
+        0,
+        None,
+    )
 
 
 def test_touches_are_null_where_the_source_is_absent(made, company):
