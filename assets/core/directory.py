@@ -86,7 +86,7 @@ class Directory:
                 _created_at="created_at",
             )
         )
-        zones = tuple(sorted({company.timezone, *directory["_zone"]}))
+        zones = tuple(sorted({company.timezone, *directory["_zone"].unique()}))
         return cls(directory.lazy(), zones, company.timezone)
 
     def resolve(self, rows: pl.LazyFrame, days: Mapping[str, str] | None = None) -> pl.LazyFrame:

@@ -107,8 +107,9 @@ def count_month(
     """
     directory = Directory.of(accounts, company)
     first, last = _days_of(month)
-    active = _active_in_month(deal_outcomes, first, last)
-    followed = _followed_accounts(deal_outcomes, first, last)
+    # read several times each below: one month's rows, collected once, instead of a plan that repeats itself
+    active = _share_days(_active_in_month(deal_outcomes, first, last).collect(), first, last).lazy()
+    followed = _followed_accounts(deal_outcomes, first, last).collect().lazy()
     held = held_assignments(account_assignments, directory)
     happened = pl.concat(
         [
@@ -125,7 +126,7 @@ def count_month(
         ],
         how="diagonal",
     )
-    placed = _place(happened, active, followed)
+    placed = _place(happened, active, followed).collect().lazy()
     with_deal = owner_on(active, held, "from").join(
         placed.filter(_c("opportunity_id").is_not_null()).drop("account_id"), on="opportunity_id", how="left"
     )
@@ -165,8 +166,8 @@ def _days_of(month: str) -> tuple[date, date]:
 
 
 def _active_in_month(deal_outcomes: pl.LazyFrame, first: date, last: date) -> pl.LazyFrame:
-    """Deals active in the month: `from`, `to` (inclusive), `exposure_days`, `account_days`, and what a row says of its deal."""
-    rows = (
+    """Deals active in the month: `from`, `to` (inclusive), `exposure_days`, and what a row says of its deal."""
+    return (
         active_deals(deal_outcomes.filter(_c("closed_on") <= last))
         .filter(_c("active_to") >= first)
         .select(
@@ -175,15 +176,19 @@ def _active_in_month(deal_outcomes: pl.LazyFrame, first: date, last: date) -> pl
         )
         .with_columns(exposure_days=_days(_c("from"), _c("to")))
     )  # fmt: skip
+
+
+def _share_days(active: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
+    """Add `account_days`: each calendar day of an account divided equally among the deals active on it."""
     length = (last - first).days + 1
     steady = (_c("exposure_days") == length).all().over("account_id")
-    marked = rows.with_columns(_steady=steady)
-    alone = marked.filter("_steady").with_columns(account_days=length / pl.len().over("account_id"))
-    return pl.concat([alone, _share_days(marked.filter(~_c("_steady")))]).drop("_steady")
+    marked = active.with_columns(_steady=steady)
+    whole = marked.filter("_steady").with_columns(account_days=length / pl.len().over("account_id"))
+    return pl.concat([whole, _share_changing_days(marked.filter(~_c("_steady")))]).drop("_steady")
 
 
-def _share_days(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `account_days` where deals come and go: each calendar day divided equally among those active on it.
+def _share_changing_days(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same where deals come and go.
 
     Between two days on which anything changes the number k of active deals is constant, so a deal's share is the integral
     of 1/k over its days: the difference of one running sum per account at its two ends.

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 import polars as pl
 import pytest
-from assets.outcomes.account_months import count_month, months_of
-from expectations.contracts.outcomes import ACCOUNT_MONTHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from assets.outcomes.account_months import count_month, months_of
+from expectations.contracts.outcomes import ACCOUNT_MONTHS
 
 DEAL = {
     "opportunity_id": "d", "account_id": "A", "rep_id": "seller", "closed_on": "2025-01-20", "observed_until": "2025-04-10",

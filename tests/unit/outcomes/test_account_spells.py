@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -204,5 +205,5 @@ def test_spells_equal_a_walk_day_by_day(spells, close, length, owning, intensiti
     assert days == expected
     assert [r["start_day"] for r in found[1:]] == [r["stop_day"] for r in found[:-1]]
     states = [(r["owner_rep_id"], r["owner_emcr"]) for r in found]
-    assert all(a != b for a, b in zip(states, states[1:], strict=False))  # no needless cut
+    assert all(a != b for a, b in pairwise(states))  # no needless cut
     assert [r["churn_event"] for r in found] == [False] * (len(found) - 1) + [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import polars as pl
+
 from assets.company import Churn
 from assets.core.deals import won_deals
 
