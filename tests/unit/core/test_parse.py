@@ -247,10 +247,10 @@ NATIVE_FACTS: list[tuple[str, Any, Any, Any, str | None]] = [
     ("hired_on", pl.Date, date(9999, 12, 31), None, None),
     ("hired_on", pl.Datetime("us", "UTC"), utc(2024, 3, 1, 2), date(2024, 2, 29), None),
     ("hired_on", pl.Datetime("us", "UTC"), utc(2024, 3, 1), date(2024, 3, 1), None),
-    ("hired_on", pl.Datetime("ns"), datetime(2024, 3, 1, 23), date(2024, 3, 1), None),
+    ("hired_on", pl.Datetime("ns"), wall(2024, 3, 1, 23), date(2024, 3, 1), None),
     ("closed_at", pl.Datetime("ns", "UTC"), utc(2024, 1, 1, 10), utc(2024, 1, 1, 10), None),
     ("closed_at", pl.Datetime("ms", "Europe/Berlin"), utc(2024, 1, 1, 10), utc(2024, 1, 1, 10), None),
-    ("closed_at", pl.Datetime("us"), datetime(2024, 1, 1, 10), None, "wall_time_without_zone"),
+    ("closed_at", pl.Datetime("us"), wall(2024, 1, 1, 10), None, "wall_time_without_zone"),
     ("closed_at", pl.Date, date(2024, 1, 1), utc(2024, 1, 1, 5), None),
     ("closed_at", pl.Null, None, None, None),
 ]  # fmt: skip
@@ -297,7 +297,7 @@ def test_every_coercion_is_counted(name: str, reading: Reading, text: str, note:
 
 
 def test_a_wall_time_in_a_typed_file_takes_the_declared_zone() -> None:
-    values = [datetime(2024, 3, 10, 2, 30), datetime(2024, 11, 3, 1, 30), datetime(1, 1, 1)]
+    values = [wall(2024, 3, 10, 2, 30), wall(2024, 11, 3, 1, 30), wall(1, 1, 1)]
     frame = read("closed_at", values, NEW_YORK, pl.Datetime("us"))
     assert frame["reason"].to_list() == ["wall_time_does_not_exist", None, None]
     assert frame["value"].to_list() == [None, utc(2024, 11, 3, 5, 30), None]
