@@ -32,6 +32,10 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
 
+def wall(*parts: int) -> datetime:
+    return utc(*parts).replace(tzinfo=None)
+
+
 def read(
     name: str, values: list[Any], reading: Reading = ISO, dtype: Any = pl.String, **changes: Any
 ) -> pl.DataFrame:
