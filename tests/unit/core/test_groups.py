@@ -66,6 +66,17 @@ def test_three_people_in_pairwise_overlaps_without_a_common_instant_are_no_cycle
     assert gone(result) == []
 
 
+def test_a_long_tail_into_a_cycle_stays_even_where_its_people_form_a_ring_at_another_time() -> None:
+    tail = [(f"p{i}", "2024-01-01", f"p{i + 1}", "2024-06-01") for i in range(5)]
+    ring_later = ("p7", "2024-06-01", "p0", None)
+    pair = [
+        ("p5", "2024-01-01", "p6", None),
+        ("p6", "2024-01-01", "p5", "2024-06-01"),
+        ("p6", "2024-06-01", "p7", None),
+    ]
+    assert gone(lines(*tail, *pair, ring_later)) == [6, 7]
+
+
 def test_two_managers_at_once_are_no_tree() -> None:
     result = lines(
         ("x", "2024-01-01", "a", None), ("x", "2024-05-01", "b", None), ("y", "2024-01-01", "a", None)
