@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import shutil
 import tempfile
 import time
-import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
+from functools import partial
 from glob import glob, has_magic
 from itertools import count
 from os.path import relpath
@@ -46,7 +47,7 @@ class ConfiguredLanding:
     """`assets.landing.Landing` over a configuration.
 
     `cache_dir` keeps hashes between runs; decompressed, transcoded and cleaned copies live in a private folder below
-    it, as long as this object. The frames of `read` need that folder: keep the object until they are written.
+    it, until `close` or the end of the process: the lazy frames of `read` still need them.
     """
 
     def __init__(self, configuration: Configuration, cache_dir: Path) -> None:
@@ -54,7 +55,7 @@ class ConfiguredLanding:
         cache_dir.mkdir(parents=True, exist_ok=True)
         self._hashes = FileHashes(cache_dir)
         self._work = _private_folder(cache_dir)
-        self._sweep = weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
+        self._sweep = atexit.register(partial(shutil.rmtree, self._work, ignore_errors=True))
         self._folders = count()
         self._announced: dict[
             str, dict[Path, tuple[Stamp, str]]
@@ -63,6 +64,7 @@ class ConfiguredLanding:
 
     def close(self) -> None:
         """Remove the copies; frames that were read and not yet written are lost."""
+        atexit.unregister(self._sweep)
         self._sweep()
 
     def version(self, table: str) -> str | None:
@@ -170,7 +172,7 @@ class ConfiguredLanding:
     def _plan(self, table: str, opened: Opened) -> Plan:
         with self._blaming(table):
             contract, source = self.configuration.tables[table], self.configuration.sources[table]
-            return plan_columns(contract, source.columns, opened.columns)
+            return plan_columns(contract, source.columns, opened.columns, source.where or "")
 
     def _open_source(self, table: str, folder: Path, head: int | None) -> Opened:
         source = self.configuration.sources[table]

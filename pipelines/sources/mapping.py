@@ -40,11 +40,13 @@ class Plan:
         return frozenset(m.column for m in self.mapped)
 
 
-def plan_columns(contract: Table, wanted: Mapping[str, str], available: Iterable[str]) -> Plan:
+def plan_columns(
+    contract: Table, wanted: Mapping[str, str], available: Iterable[str], where: str = ""
+) -> Plan:
     """Match a contract with a source.
 
     `wanted`: contract column -> source column or SQL expression, as configured. A contract column that is not in it is
-    taken by its own name where the source has it. Raises UnreadableError where `wanted` names a column that the
+    taken by its own name where the source has it. `where` only tells which columns are used. Raises UnreadableError where `wanted` names a column that the
     source lacks.
     """
     names = tuple(available)
@@ -66,7 +68,11 @@ def plan_columns(contract: Table, wanted: Mapping[str, str], available: Iterable
         else:
             optional.append(column.name)
     used = {m.renamed for m in mapped}
-    return Plan(tuple(mapped), tuple(missing), tuple(optional), tuple(n for n in names if n not in used))
+    sql = " ".join(
+        (where, *(m.expression for m in mapped))
+    ).casefold()  # a mention is enough not to be called unused
+    unused = tuple(n for n in names if n not in used and n.casefold() not in sql)
+    return Plan(tuple(mapped), tuple(missing), tuple(optional), unused)
 
 
 def describe_missing(contract: Table, plan: Plan, available: Iterable[str]) -> UnreadableError:
