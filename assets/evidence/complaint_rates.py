@@ -6,18 +6,29 @@ rarely of average age or kind (Breslow and Day 1987, chapter 2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.dimensions import ALL, UNKNOWN, find_present, group_deals, order_values, state_equations
+from assets.evidence.dimensions import (
+    ALL,
+    UNKNOWN,
+    Groups,
+    find_present,
+    group_rows,
+    list_columns,
+    number_words,
+    order_values,
+    state_equations,
+)
 from assets.evidence.exposure import (
     FOLLOWED_DAYS,
     TENURE_STEP_DAYS,
     UNITS_PER_DAY,
-    fiscal_quarter,
+    name_quarter,
+    number_quarter,
     slice_exposure,
 )
 from assets.evidence.suppression import blank, hide_small_cells
@@ -55,26 +66,31 @@ def rate_complaints(
     A deal is followed from the day it closed, inclusive, to the day the customer left, the 365th day or the last observed
     day, whichever is first, inclusive. Without the source `complaints` there are no rows: no complaint is not a rate of 0.
     """
+    start = company.fiscal_start_month
     dimensions = find_present(deal_outcomes, company) if company.has("complaints") else ()
-    followed = _follow(deal_outcomes).collect()
-    complaints, counted = _place_complaints(customer_events, followed, company.fiscal_start_month)
+    deals = _follow(deal_outcomes, list_columns(dimensions)).collect()
+    complaints, counted = _place_complaints(customer_events, deals, start)
     facts = {**_count_left_out(deal_outcomes), **counted}
-    if not dimensions or followed.is_empty():
+    if not dimensions or deals.is_empty():
         return _no_rows(), facts
-    slices = slice_exposure(followed.lazy(), company.fiscal_start_month).collect()
-    groups = group_deals(followed.lazy(), dimensions, ["deal", "segment", "account_id", "rep_id"])
-    exposure = _add_exposure(groups, slices)
-    sizes = _count_people(groups, slices)
-    observed = _count_complaints(groups, complaints)
+    groups = group_rows(deals, dimensions)
+    deals = deals.with_columns(
+        segment=number_words(deals["segment"].fill_null(UNKNOWN)),
+        account=number_words(deals["account_id"]),
+        seller=number_words(deals["rep_id"]),
+    ).select("deal", "segment", "account", "seller", "first_day", "active_until", "followed_until")
+    slices = slice_exposure(deals.lazy(), start).collect()
+    exposure = _add_exposure(groups, deals, slices)
+    sizes = _count_people(groups, deals, slices)
+    observed = _count_complaints(groups, deals, complaints)
     categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()])
-    expected = _expect(exposure, observed)
     totals = exposure.group_by(_CELL).agg(_c("day_units").sum())
     hidden = hide_small_cells(sizes, state_equations(sizes, by=["period"], whole="period"), _CELL)
     key = [*_CELL, "category"]
     cells = (
         totals.join(categories.to_frame(), how="cross")
         .join(observed.group_by(key).agg(_c("complaints").sum(), _c("upheld").sum()), on=key, how="left")
-        .join(expected, on=key, how="left")
+        .join(_expect(exposure, observed), on=key, how="left")
         .join(hidden, on=_CELL, how="left")
         .join(order_values(totals), on=["dimension", "value"], how="left")
         .with_columns(_c("complaints", "upheld", "expected").fill_null(0))
@@ -83,25 +99,30 @@ def rate_complaints(
     return _state_rates(cells), facts
 
 
-def _follow(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
-    """Deals that can have a rate, numbered, with their days under observation (half-open)."""
-    end = pl.min_horizontal("churned_on", "other_exit_on", "observed_until") + pl.duration(days=1)
+def _follow(deal_outcomes: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
+    """Deals that can have a rate, numbered, with their days under observation (half-open) and `columns`."""
+    day = pl.duration(days=1)
+    end = pl.min_horizontal("churned_on", "other_exit_on", "observed_until")
+    # a cancellation before the service starts still leaves the day of the close
+    active_until = pl.max_horizontal(end, "closed_on") + day
     return (
-        deal_outcomes.filter(_c("account_id").is_not_null() & ~_c("contradicted").fill_null(value=False))
-        .with_columns(
-            segment=_c("segment").fill_null(UNKNOWN),
-            first_day="closed_on",
-            # a cancellation before the service starts still leaves the day of the close
-            active_until=pl.max_horizontal(end, _c("closed_on") + pl.duration(days=1)),
+        deal_outcomes.filter(
+            _c("account_id").is_not_null()
+            & ~_c("contradicted").fill_null(value=False)
+            & (_c("closed_on") <= _c("observed_until"))
         )
-        .filter(_c("closed_on") <= _c("observed_until"))
-        .with_columns(
-            followed_until=pl.min_horizontal(
-                "active_until", _c("closed_on") + pl.duration(days=FOLLOWED_DAYS)
-            )
+        .select(
+            "opportunity_id",
+            "account_id",
+            "rep_id",
+            *(c for c in columns if c != "segment"),
+            "segment",
+            first_day="closed_on",
+            active_until=active_until,
+            followed_until=pl.min_horizontal(active_until, _c("closed_on") + FOLLOWED_DAYS * day),
         )
         .sort("opportunity_id")
-        .with_row_index("deal")
+        .with_columns(deal=pl.int_range(pl.len(), dtype=pl.Int32))
     )
 
 
@@ -115,7 +136,7 @@ def _count_left_out(deal_outcomes: pl.LazyFrame) -> dict[str, int]:
 
 
 def _place_complaints(
-    customer_events: pl.LazyFrame, followed: pl.DataFrame, fiscal_start_month: int
+    customer_events: pl.LazyFrame, deals: pl.DataFrame, fiscal_start_month: int
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Complaints inside the exposure of their deal, and how many are not."""
     events = customer_events.filter(_c("kind") == "complaint").collect()
@@ -124,15 +145,14 @@ def _place_complaints(
     placed = (
         events.filter(~contradicted & ~unattributed)
         .join(
-            followed.select("opportunity_id", "deal", "segment", "first_day", "followed_until"),
+            deals.select("opportunity_id", "deal", "first_day", "followed_until"),
             on="opportunity_id",
         )
         .filter((_c("date") >= _c("first_day")) & (_c("date") < _c("followed_until")))
         .select(
             "deal",
-            "segment",
             tenure_quarter=(_c("date") - _c("first_day")).dt.total_days() // TENURE_STEP_DAYS,
-            period=fiscal_quarter(_c("date"), fiscal_start_month),
+            quarter=number_quarter(_c("date"), fiscal_start_month),
             category=_c("category").fill_null(UNKNOWN),
             is_upheld=_c("is_upheld").fill_null(value=False),
         )
@@ -150,35 +170,58 @@ def _with_all(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     return pl.concat([frame, frame.with_columns(pl.lit(ALL).alias(column))])
 
 
-def _add_exposure(groups: pl.LazyFrame, slices: pl.DataFrame) -> pl.DataFrame:
-    """`day_units` per cell and stratum."""
-    by = ["dimension", "value", "segment", "tenure_quarter", "period"]
-    added = groups.select("dimension", "value", "segment", "deal").join(slices.lazy(), on="deal")
-    return added.group_by(by).agg(_c("day_units").sum()).collect().pipe(_with_all, "period")
-
-
-def _count_people(groups: pl.LazyFrame, slices: pl.DataFrame) -> pl.DataFrame:
-    """`n`, `n_accounts`, `n_sellers` per cell."""
-    people = [pl.len().cast(pl.Int64).alias("n")] + [
-        _c(column).drop_nulls().n_unique().cast(pl.Int64).alias(name)
-        for column, name in (("account_id", "n_accounts"), ("rep_id", "n_sellers"))
-    ]
-    periods = slices.lazy().select("deal", "period").unique()
-    by_period = groups.join(periods, on="deal").group_by(_CELL).agg(people)
-    followed = groups.join(periods.select("deal").unique(), on="deal", how="semi")
-    whole = followed.group_by("dimension", "value", pl.lit(ALL).alias("period")).agg(people)
-    return pl.concat([by_period, whole]).collect().sort(_CELL)
-
-
-def _count_complaints(groups: pl.LazyFrame, complaints: pl.DataFrame) -> pl.DataFrame:
-    """Complaints per cell, stratum and category."""
-    every = complaints.pipe(_with_all, "period").pipe(_with_all, "category").drop("segment")
-    return (
-        groups.join(every.lazy(), on="deal")
-        .group_by(*_CELL, *_STRATUM, "category")
-        .agg(complaints=pl.len().cast(pl.Int64), upheld=_c("is_upheld").sum().cast(pl.Int64))
-        .collect()
+def _add_exposure(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
+    """`day_units` per cell, segment, tenure quarter and period."""
+    by = ["segment", "tenure_quarter", "quarter"]
+    rows = slices.with_columns(deals["segment"].gather(slices["deal"]))
+    added = _summarise_by_deal(
+        groups, rows, lambda part: part.group_by("cell", *by).agg(_c("day_units").sum())
     )
+    return added.with_columns(period=name_quarter(_c("quarter"))).drop("quarter").pipe(_with_all, "period")
+
+
+def _summarise_by_deal(
+    groups: Groups, rows: pl.DataFrame, summary: Callable[[pl.LazyFrame], pl.LazyFrame]
+) -> pl.DataFrame:
+    """As `Groups.summarise`, for rows that name a deal by its place."""
+    codes = {name: code.gather(rows["deal"]) for name, code in groups.codes.items()}
+    regrouped = Groups(groups.cells, codes)
+    return regrouped.name(regrouped.summarise(rows, summary))
+
+
+def _count_people(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
+    """`n`, `n_accounts`, `n_sellers` per cell."""
+    people = [
+        pl.len().cast(pl.Int64).alias("n"),
+        _c("account").n_unique().cast(pl.Int64).alias("n_accounts"),
+        _c("seller").drop_nulls().n_unique().cast(pl.Int64).alias("n_sellers"),
+    ]
+    seen = slices.select("deal", "quarter").unique()
+    seen = seen.with_columns(deals[name].gather(seen["deal"]) for name in ("account", "seller"))
+    by_quarter = _summarise_by_deal(groups, seen, lambda part: part.group_by("cell", "quarter").agg(people))
+    whole = groups.name(groups.summarise(deals, lambda part: part.group_by("cell").agg(people)))
+    return pl.concat(
+        [
+            by_quarter.with_columns(period=name_quarter(_c("quarter"))).drop("quarter"),
+            whole.with_columns(period=pl.lit(ALL)).select(
+                "n", "n_accounts", "n_sellers", "dimension", "value", "period"
+            ),
+        ]
+    ).sort(_CELL)
+
+
+def _count_complaints(groups: Groups, deals: pl.DataFrame, complaints: pl.DataFrame) -> pl.DataFrame:
+    """Complaints per cell, stratum and category."""
+    rows = complaints.with_columns(deals["segment"].gather(complaints["deal"]))
+    counted = _summarise_by_deal(
+        groups,
+        rows,
+        lambda part: part.group_by("cell", *_STRATUM, "quarter", "category").agg(
+            complaints=pl.len().cast(pl.Int64), upheld=_c("is_upheld").sum().cast(pl.Int64)
+        ),
+    )
+    named = counted.with_columns(period=name_quarter(_c("quarter"))).drop("quarter")
+    return named.pipe(_with_all, "period").pipe(_with_all, "category")
 
 
 def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
@@ -187,15 +230,16 @@ def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
     everyone = exposure.filter(_c("dimension") == ALL).group_by(stratum).agg(of_all=_c("day_units").sum())
     rates = (
         observed.filter(_c("dimension") == ALL)
+        .group_by(*stratum, "category")
+        .agg(_c("complaints").sum())
         .join(everyone, on=stratum)
         .select(*stratum, "category", rate=_c("complaints") / _c("of_all"))
     )
-    # a cell may have several rows per stratum of period `all`; whole numbers add up the same in any order
+    # period `all` has a row per quarter; what is rounded is the cell's own sum
     units = exposure.group_by(*_CELL, *_STRATUM).agg(_c("day_units").sum())
     share = (_c("day_units") * _c("rate") * _EXPECTED_UNITS).round().cast(pl.Int64)
-    return (
-        units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum() / _EXPECTED_UNITS)
-    )
+    expected = units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum())
+    return expected.with_columns(_c("expected") / _EXPECTED_UNITS)
 
 
 def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:

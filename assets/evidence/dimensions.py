@@ -6,7 +6,7 @@ groups of a dimension add up to `all`. A dimension that no deal knows has no row
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,22 +100,62 @@ def find_present(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[Dimensi
     )
 
 
-def group_deals(
-    deals: pl.LazyFrame, dimensions: Sequence[Dimension], keep: Sequence[str | pl.Expr]
-) -> pl.LazyFrame:
-    """Repeat every deal once per dimension, with its group.
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows put into the groups of every dimension, as small integers: nothing is repeated per dimension.
+
+    Attributes:
+        cells: `cell` (Int32, from 0), `dimension`, `value` (never null: `unknown`), one row per group.
+        codes: by dimension, the `cell` of every row, in the order of the rows.
+    """
+
+    cells: pl.DataFrame
+    codes: Mapping[str, pl.Series]
+
+    def summarise(self, rows: pl.DataFrame, summary: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        """Apply `summary` to the rows once per dimension, with the column `cell` beside them, and stack what it gives.
+
+        Whoever needs `dimension` and `value` joins `cells`. A dimension is summarised at a time, so that memory holds one.
+        """
+        parts = [
+            summary(rows.with_columns(code.alias("cell")).lazy()).collect() for code in self.codes.values()
+        ]
+        return pl.concat(parts)
+
+    def name(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`dimension` and `value` in place of `cell`."""
+        return frame.join(self.cells, on="cell", how="left").drop("cell")
+
+
+def list_columns(dimensions: Sequence[Dimension]) -> list[str]:
+    """Columns of `deal_outcomes` that the dimensions read."""
+    return sorted({name for d in dimensions for name in d.value.meta.root_names()})
+
+
+def group_rows(rows: pl.DataFrame, dimensions: Sequence[Dimension]) -> Groups:
+    """Put rows into groups.
 
     Args:
-        deals: rows with the columns of `deal_outcomes` that the dimensions read.
+        rows: with the columns of `list_columns(dimensions)`.
         dimensions: from `find_present`.
-        keep: columns carried along.
-
-    Returns:
-        `dimension`, `value` (never null: `unknown`) and `keep`, one row per deal and dimension, lazily.
     """
-    return pl.concat(
-        deals.select(pl.lit(d.name).alias("dimension"), _group(d).alias("value"), *keep) for d in dimensions
-    )
+    cells: list[pl.DataFrame] = []
+    codes: dict[str, pl.Series] = {}
+    for dimension in dimensions:
+        labels = rows.with_columns(_label=_group(dimension))["_label"]  # a literal is spread over the rows
+        values = labels.unique().sort()
+        first = sum(len(frame) for frame in cells)
+        codes[dimension.name] = number_words(labels, values) + first
+        cells.append(
+            pl.DataFrame({"value": values}).select(pl.lit(dimension.name).alias("dimension"), "value")
+        )
+    return Groups(pl.concat(cells).with_row_index("cell").with_columns(_c("cell").cast(pl.Int32)), codes)
+
+
+def number_words(words: pl.Series, among: pl.Series | None = None) -> pl.Series:
+    """Place of every word among the sorted distinct ones, Int32; null stays null."""
+    among = words.drop_nulls().unique().sort() if among is None else among
+    return words.cast(pl.Enum(among)).to_physical().cast(pl.Int32)
 
 
 def _group(dimension: Dimension) -> pl.Expr:
@@ -123,6 +163,14 @@ def _group(dimension: Dimension) -> pl.Expr:
         outer, inner = (_group(_BY_NAME[name]) for name in dimension.crosses)
         return pl.concat_str(outer, inner, separator=_SEPARATOR)
     return dimension.value.fill_null(UNKNOWN)
+
+
+def is_unknown() -> pl.Expr:
+    """Whether `value` says that the deal's group, or the inner one of two, is not known."""
+    return (_c("value") == UNKNOWN) | (
+        _c("dimension").is_in([d.name for d in DIMENSIONS if d.crosses])
+        & _c("value").str.ends_with(_SEPARATOR + UNKNOWN)
+    )
 
 
 def order_values(cells: pl.DataFrame) -> pl.DataFrame:
@@ -145,12 +193,9 @@ def order_values(cells: pl.DataFrame) -> pl.DataFrame:
     ordered = [d.name for d in DIMENSIONS if d.ordered]
     crossed = [d.name for d in DIMENSIONS if d.crosses]
     outer = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 1))
-    inner = (
-        pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 2)).otherwise("value")
-    )
     return (
         values.join(labels, on=["dimension", "value"], how="left")
-        .with_columns(outer=outer.fill_null(""), is_unknown=inner == UNKNOWN)
+        .with_columns(outer=outer.fill_null(""), is_unknown=is_unknown())
         .sort("dimension", "outer", "is_unknown", "label_order", "value", nulls_last=True)
         .with_columns(value_order=pl.int_range(1, pl.len() + 1).over("dimension"))
         .select(

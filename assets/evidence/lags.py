@@ -7,7 +7,14 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.dimensions import find_present, group_deals, order_values, state_equations
+from assets.evidence.dimensions import (
+    find_present,
+    group_rows,
+    list_columns,
+    number_words,
+    order_values,
+    state_equations,
+)
 from assets.evidence.reverse_time import fit_reverse_time, read_shares
 from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
@@ -37,16 +44,23 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
     """
     dimensions = find_present(deal_outcomes, company)
     items = number_causes(feedback_hops, company).join(
-        deal_outcomes.drop("account_id", "solicited", strict=False), on="opportunity_id", how="left"
+        deal_outcomes.select("opportunity_id", "rep_id", *list_columns(dimensions)),
+        on="opportunity_id",
+        how="left",
     )
-    keep = ["hop", "account_id", "rep_id", "days", "business_days", "time_since", "cause", "is_left"]
-    groups = group_deals(items, dimensions, keep)
-    sizes = _describe(groups).collect()
+    rows = items.collect()
+    groups = group_rows(rows, dimensions)
+    rows = rows.select(
+        "hop", "days", "business_days", "time_since", "cause", "is_left",
+        *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id")),
+    )  # fmt: skip
+    sizes = groups.name(groups.summarise(rows, _describe))
+    lags = groups.name(groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
     hidden = hide_small_cells(sizes, state_equations(sizes, by=["hop"]), _CELL)
     return (
-        hidden.lazy()
-        .join(describe_lags(groups, _CELL), on=_CELL, how="left")
-        .join(order_values(sizes).lazy(), on=["dimension", "value"])
+        hidden.join(lags, on=_CELL, how="left")
+        .join(order_values(sizes), on=["dimension", "value"])
+        .lazy()
         .with_columns(pl.selectors.float().round(8))
         .pipe(blank, _NUMBERS)
         .select(*_CELL, "value_order", *_NUMBERS, "suppressed")
@@ -116,15 +130,11 @@ def _describe_capture(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
     )
 
 
-def _describe(groups: pl.LazyFrame) -> pl.LazyFrame:
-    return (
-        groups.group_by(_CELL)
-        .agg(
-            n=pl.len().cast(pl.Int64),
-            reached=(_c("cause") == LEFT).sum().cast(pl.Int64),
-            censored=(_c("cause") == 0).sum().cast(pl.Int64),
-            n_accounts=_c("account_id").drop_nulls().n_unique().cast(pl.Int64),
-            n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
-        )
-        .sort(_CELL)
+def _describe(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.group_by("cell", "hop").agg(
+        n=pl.len().cast(pl.Int64),
+        reached=(_c("cause") == LEFT).sum().cast(pl.Int64),
+        censored=(_c("cause") == 0).sum().cast(pl.Int64),
+        n_accounts=_c("account_id").drop_nulls().n_unique().cast(pl.Int64),
+        n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
     )

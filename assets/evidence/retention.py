@@ -8,7 +8,15 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.dimensions import UNKNOWN, find_present, group_deals, order_values, state_equations
+from assets.evidence.dimensions import (
+    find_present,
+    group_rows,
+    is_unknown,
+    list_columns,
+    number_words,
+    order_values,
+    state_equations,
+)
 from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.survival import (
     compare_survival,
@@ -89,14 +97,25 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
         can be lost before day N: horizons under N keep their row and have no numbers. Past the longest follow-up of a
         group its estimates are null. The log-rank test compares the known groups over the whole follow-up.
     """
-    followed = follow_deals(deal_outcomes)
     dimensions = find_present(deal_outcomes, company)
-    keep = ["account_id", "rep_id", "duration", "follow_up", "cause", "is_churn"]
-    groups = group_deals(followed, dimensions, keep)
-    sizes = _describe(groups).collect()
+    people = ["account_id", "rep_id"]
+    rows = (
+        follow_deals(deal_outcomes)
+        .select(*list_columns(dimensions), *people, "duration", "follow_up", "cause", "is_churn")
+        .collect()
+    )
+    groups = group_rows(rows, dimensions)
+    rows = rows.select(
+        "duration",
+        "follow_up",
+        "cause",
+        "is_churn",
+        *(number_words(rows[name]).alias(name) for name in people),
+    )
+    sizes = groups.name(groups.summarise(rows, _describe))
     hidden = hide_small_cells(sizes, state_equations(sizes), _GROUP)
-    km = read_horizons(fit_kaplan_meier(groups, _GROUP, event="is_churn"), _GROUP, HORIZONS_DAYS)
-    aj = read_horizons(fit_cumulative_incidence(groups, _GROUP), [*_GROUP, "cause"], HORIZONS_DAYS)
+    km = groups.name(groups.summarise(rows, _survive))
+    aj = groups.name(groups.summarise(rows, _leave))
     churn, other = (
         aj.filter(_c("cause") == cause).select(
             *_GROUP,
@@ -106,11 +125,10 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
         )
         for cause, events, share in ((CHURN, "events", "cif_churn"), (OTHER_EXIT, "other_exits", "cif_other"))
     )
-    p_values = compare_survival(
-        groups.filter(~_c("value").str.contains(rf"(?:^|: ){UNKNOWN}$")),
-        "value",
-        ["dimension"],
-        event="is_churn",
+    known = groups.cells.filter(~is_unknown())["cell"]
+    p_values = pl.DataFrame(
+        {"dimension": name, "log_rank_p": _compare(rows.with_columns(cell=code), known)}
+        for name, code in groups.codes.items()
     )
     means_nothing = _c("horizon_days") < (company.churn.days if company.churn.kind == "inactivity" else 0)
     mature = sizes.unpivot(
@@ -123,11 +141,11 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
     table = (
         hidden.lazy()
         .join(mature.lazy(), on=_GROUP)
-        .join(km.drop("n", "events_so_far"), on=on, how="left")
-        .join(churn, on=on, how="left")
-        .join(other, on=on, how="left")
+        .join(km.drop("n", "events_so_far").lazy(), on=on, how="left")
+        .join(churn.lazy(), on=on, how="left")
+        .join(other.lazy(), on=on, how="left")
         .join(order_values(sizes).lazy(), on=_GROUP)
-        .join(p_values.lazy().select("dimension", log_rank_p="p_value"), on="dimension", how="left")
+        .join(p_values.lazy(), on="dimension", how="left")
         .rename({"horizon": "horizon_days"})
         .with_columns(pl.when(~means_nothing).then(_c(c)).alias(c) for c in _ESTIMATES)
         .with_columns(pl.selectors.float().round(8))
@@ -138,15 +156,26 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
     return table, count_unfollowed(deal_outcomes)
 
 
-def _describe(groups: pl.LazyFrame) -> pl.LazyFrame:
+def _describe(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Size of every group, and the share of it that could have been observed to each horizon."""
-    return (
-        groups.group_by(_GROUP)
-        .agg(
-            n=pl.len().cast(pl.Int64),
-            n_accounts=_c("account_id").n_unique().cast(pl.Int64),
-            n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
-            **{f"mature_{h}": (_c("follow_up") >= h).mean() for h in HORIZONS_DAYS},
-        )
-        .sort(_GROUP)
+    return rows.group_by("cell").agg(
+        n=pl.len().cast(pl.Int64),
+        n_accounts=_c("account_id").n_unique().cast(pl.Int64),
+        n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
+        **{f"mature_{h}": (_c("follow_up") >= h).sum() / pl.len() for h in HORIZONS_DAYS},
     )
+
+
+def _survive(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return read_horizons(fit_kaplan_meier(rows, ["cell"], event="is_churn"), ["cell"], HORIZONS_DAYS)
+
+
+def _leave(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return read_horizons(fit_cumulative_incidence(rows, ["cell"]), ["cell", "cause"], HORIZONS_DAYS)
+
+
+def _compare(rows: pl.DataFrame, cells: pl.Series) -> float | None:
+    """Return the p value of the log-rank test over groups; None with fewer than two or without a loss."""
+    compared = rows.lazy().filter(_c("cell").is_in(cells.implode()))
+    p_value: float | None = compare_survival(compared, "cell", event="is_churn")["p_value"].item()
+    return p_value

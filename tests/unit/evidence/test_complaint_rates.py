@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from assets.company import Company
 from assets.evidence.complaint_rates import rate_complaints
-from assets.evidence.exposure import UNITS_PER_DAY, fiscal_quarter, slice_exposure
+from assets.evidence.exposure import UNITS_PER_DAY, name_quarter, number_quarter, slice_exposure
 from expectations.contracts import TABLES
 
 OBSERVED = date(2025, 12, 31)
@@ -62,7 +62,7 @@ def test_days_are_divided_equally_among_the_active_deals_of_an_account() -> None
     deals = pl.LazyFrame(
         {
             "deal": [0, 1, 2],
-            "account_id": ["a", "a", "b"],
+            "account": [0, 0, 1],
             "first_day": [date(2025, 1, 1), date(2025, 1, 11), date(2025, 1, 1)],
             "active_until": [date(2025, 1, 31), date(2025, 1, 21), date(2025, 1, 8)],
             "followed_until": [date(2025, 1, 31), date(2025, 1, 21), date(2025, 1, 8)],
@@ -79,7 +79,7 @@ def test_days_are_divided_equally_among_the_active_deals_of_an_account() -> None
      (date(2025, 2, 1), 2, "2026-Q1"), (date(2024, 6, 30), 7, "2024-Q4"), (date(2024, 7, 1), 7, "2025-Q1")],
 )  # fmt: skip
 def test_fiscal_quarters_are_named_after_the_year_they_end_in(day: date, start: int, name: str) -> None:
-    assert pl.select(fiscal_quarter(pl.lit(day), start)).item() == name
+    assert pl.select(name_quarter(number_quarter(pl.lit(day), start))).item() == name
 
 
 def test_the_exposure_is_that_of_a_day_by_day_count(frame_of, company: Company) -> None:
