@@ -36,7 +36,7 @@ def deal_exposures(deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
         `emcr` is null: `no_primary_credit`, or the reason of the first primary seller that has one.
     """
     c = pl.col
-    currencies = c("plan_currency").n_unique().over("opportunity_id")
+    currencies = c("plan_currency").drop_nulls().n_unique().over("opportunity_id")
     rows = (
         deal_incentives.with_columns(
             _fx=pl.when(currencies > 1).then(c("rate_to_reporting").cast(pl.Float64)).otherwise(1.0),
@@ -82,7 +82,13 @@ def deal_exposures(deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
             "tier",
             "rep_id",
             pl.when(c("pay").is_null())
-            .then(pl.coalesce("null_reason", pl.lit("no_primary_credit")))
+            .then(
+                pl.coalesce(
+                    "null_reason",
+                    pl.when(c("rep_id").is_null()).then(pl.lit("no_primary_credit")),
+                    pl.lit("no_fx_rate"),
+                )
+            )
             .alias("null_reason"),
             "incentive_cost_share",
         )

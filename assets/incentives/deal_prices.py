@@ -123,7 +123,7 @@ def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
         final.sort(*GRAIN, "at")
         .group_by(GRAIN, maintain_order=True)
         .agg(
-            c("attainment_before", "quota_amount", "on").first(),
+            c("attainment_before", "quota_amount", "on", "plan_currency").first(),
             c("plan_id").first().alias("plan_id"),
             credited_amount=c("credited_amount").sum(),
             emcr=c("emcr").first(),
@@ -149,10 +149,14 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
     rows = (
         known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True)
         .join(paid, on=GRAIN, how="left")
-        .with_columns(booking=pl.lit("booking"))
+        .with_columns(
+            booking=pl.lit("booking"),
+            plan_currency=pl.coalesce("plan_currency", "plan_currency_final"),
+            day=pl.coalesce("on", "on_final"),
+        )
     )
     rows = firm.exchange.find_rate(
-        rows, "rate_to_reporting", currency="plan_currency", day="on", fixed_day="period_start", policy="booking"
+        rows, "rate_to_reporting", currency="plan_currency", day="day", fixed_day="period_start", policy="booking"
     )  # fmt: skip
     is_known = c("at").is_not_null()
     reasons = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from assets.incentives.deal_prices import price_deals
-from assets.incentives.leakage import check_replay
 from pay_company import Books
 from random_company import add_rates, make_company
 from slow_reference import Reference
+
+from assets.incentives.deal_prices import price_deals
+from assets.incentives.leakage import check_replay
 
 COMPANIES = range(48)
 

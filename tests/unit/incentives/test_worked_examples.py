@@ -6,22 +6,22 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+from pay_company import Books, at
 
 from assets.incentives.deal_exposures import deal_exposures
 from assets.incentives.deal_prices import price_deals
-from pay_company import Books, at
 
 P = [("0", "0.08"), ("1", "0.12"), ("1.5", "0.16")]
 VENDOR = [("0", "0.06"), ("1", "0.08"), ("1.5", "0.10")]
 
 
-def pay_for(books: Books, credits: list[str], quota: str) -> list[Decimal]:
+def pay_for(books: Books, attained: list[str], quota: str) -> list[Decimal]:
     """C(s) of each s: one seller with one deal each, all on the plan `plan` with the same quota."""
-    for i, s in enumerate(credits):
+    for i, s in enumerate(attained):
         books.seller(f"rep{i}", "plan", quota)
         books.sell(f"deal{i}", f"rep{i}", s, "2025-02-10 12:00")
     priced = books.priced()
-    return [priced[f"deal{i}", f"rep{i}"]["added_pay_amount"] for i in range(len(credits))]
+    return [priced[f"deal{i}", f"rep{i}"]["added_pay_amount"] for i in range(len(attained))]
 
 
 def money(*texts: str) -> list[Decimal]:
@@ -80,7 +80,7 @@ def test_example_e_tiers_in_money() -> None:
     books.plan("plan", [("0", "0.05"), ("1", "0.06"), ("1.25", "0.07")])
     books.seller("rep", "plan", "100000")
     books.sell("deal", "rep", "150000", "2025-02-10 12:00")
-    assert books.priced()["deal", "rep"]["added_pay_amount"] == Decimal("8250")
+    assert books.priced()["deal", "rep"]["added_pay_amount"] == Decimal(8250)
 
 
 def test_example_f_a_cap_binds() -> None:
@@ -91,8 +91,8 @@ def test_example_f_a_cap_binds() -> None:
     books.sell("to 360k", "rep", "40000", "2025-02-05 12:00")
     books.sell("beyond", "rep", "40000", "2025-03-05 12:00")
     priced = books.priced()
-    assert priced["to 320k", "rep"]["added_pay_amount"] == Decimal("28400")
-    assert priced["to 360k", "rep"]["added_pay_amount"] == Decimal("1600")
+    assert priced["to 320k", "rep"]["added_pay_amount"] == Decimal(28400)
+    assert priced["to 360k", "rep"]["added_pay_amount"] == Decimal(1600)
     assert priced["to 360k", "rep"]["emcr_as_known"] == 0.04
     assert priced["beyond", "rep"]["emcr_as_known"] == 0
 
@@ -123,9 +123,9 @@ def test_example_j_a_split_deal_with_an_engineer() -> None:
     mart = price_deals(books.tables())
     rows = {row["rep_id"]: row for row in mart.filter(opportunity_id="X").collect().iter_rows(named=True)}
     assert {rep: row["added_pay_amount"] for rep, row in rows.items()} == {
-        "A": Decimal("6400"),
-        "B": Decimal("3200"),
-        "E": Decimal("2000"),
+        "A": Decimal(6400),
+        "B": Decimal(3200),
+        "E": Decimal(2000),
     }
     assert rows["E"]["attainment_before"] is None
     assert rows["E"]["emcr_as_known"] == 0.02

@@ -1,0 +1,105 @@
+"""plan_features against numbers worked out by hand from 10-definitions."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from pay_company import LONG_AGO, Books, at
+
+from assets.incentives.plan_features import describe_plans
+from expectations.contracts.incentives import PLAN_FEATURES
+
+P = [("0", "0.08"), ("1", "0.12"), ("1.5", "0.16")]
+
+
+def features(books: Books) -> dict[int, dict[str, Any]]:
+    t = books.tables()
+    made = describe_plans(
+        t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
+    ).collect()  # fmt: skip
+    assert made.schema == PLAN_FEATURES.schema
+    for rule in PLAN_FEATURES.rules:
+        assert not made.select(rule.broken.any()).item(), rule.name
+    return {row["tier"]: row for row in made.iter_rows(named=True)}
+
+
+def firm(**facts: Any) -> Books:
+    books = Books()
+    books.plan("plan", P, **facts)
+    # inverted CDF: the second of four
+    for rep, quota in (("a", "400000"), ("b", "250000"), ("c", "100000"), ("d", "900000")):
+        books.seller(rep, "plan", quota, target_incentive="20000")
+    return books
+
+
+def test_an_incremental_plan() -> None:
+    rows = features(firm())
+    assert [rows[k]["tier_from_amount"] for k in (1, 2, 3)] == [0, 250_000, 375_000]
+    assert [rows[k]["jump_amount"] for k in (1, 2, 3)] == [0, 0, 0]
+    assert [rows[k]["is_accelerator"] for k in (1, 2, 3)] == [False, True, True]
+    row = rows[2]
+    assert row["median_quota_amount"] == Decimal(250_000)
+    assert (row["base_rate"], row["accelerator_ratio"]) == (0.08, 2)
+    # C(2Q) = 20,000 + 15,000 + 20,000; bend = 0.04 x 250,000 + 0.04 x 125,000
+    assert row["convexity"] == round(15_000 / 55_000, 8)
+    assert row["leverage"] == 55_000 / 20_000
+    assert [row[n] for n in ("is_retroactive", "is_cliff", "has_cap", "has_clawback")] == [False] * 4
+
+
+def test_a_retroactive_capped_plan_with_clawback() -> None:
+    rows = features(firm(tier_method="retroactive", cap="50000", clawback_method="original_rate"))
+    # (0.12 - 0.08) x 250,000 and (0.16 - 0.12) x 375,000; pay at target 0.12 x 250,000 = 30,000
+    assert [rows[k]["jump_amount"] for k in (1, 2, 3)] == [0, 10_000, 15_000]
+    assert [rows[k]["is_cliff"] for k in (1, 2, 3)] == [False, True, True]
+    assert rows[3]["is_retroactive"]
+    assert rows[3]["has_cap"]
+    assert rows[3]["has_clawback"]
+    assert rows[3]["leverage"] == 2.5
+
+
+def test_what_the_plan_weighs() -> None:
+    books = firm()
+    base = {"plan_id": "plan", "version": 1, "recorded_at": LONG_AGO}
+    for component, measure, weight, combine in (
+        ("commission", "revenue", "0.5", None), ("calls", "activity", "0.1", "additive"), ("profit", "margin", "0.2", None),
+        ("stay", "retention", "0.2", None), ("care", "quality", "1", "gate"),
+    ):  # fmt: skip
+        books.add(
+            "plan_components", **base, component=component, measure=measure, weight=weight, combine=combine
+        )
+    assert features(books)[1]["revenue_weight_share"] == 0.6
+
+
+def test_a_plan_without_components_is_all_revenue() -> None:
+    assert features(firm())[1]["revenue_weight_share"] == 1
+
+
+def test_contests_and_salaries() -> None:
+    books = firm()
+    assert (features(books)[1]["has_contest"], features(books)[1]["is_all_variable"]) == (None, None)
+    spiff = {"valid_from": date(2025, 1, 1), "valid_to": date(2025, 2, 1), "recorded_at": LONG_AGO}
+    books.add("spiffs", spiff_id="price", **spiff)
+    for rep in books.rows["reps"]:
+        rep["base_salary"] = "0"
+    assert (features(books)[1]["has_contest"], features(books)[1]["is_all_variable"]) == (False, True)
+    books.add("spiffs", spiff_id="race", **spiff, is_contest=True)
+    books.rows["reps"][0]["base_salary"] = "30000"
+    assert (features(books)[1]["has_contest"], features(books)[1]["is_all_variable"]) == (True, False)
+
+
+def test_the_newest_version_is_described() -> None:
+    books = firm()
+    books.tier("plan", 3, "1.5", "0.24", recorded_at=at("2025-06-01"))
+    rows = features(books)
+    assert (rows[3]["rate"], rows[3]["accelerator_ratio"]) == (Decimal("0.24"), 3)
+
+
+def test_without_quotas_jumps_are_unknown() -> None:
+    books = Books()
+    books.plan("plan", P, tier_method="retroactive")
+    books.seller("rep", "plan")
+    rows = features(books)
+    assert (rows[2]["jump_amount"], rows[2]["is_cliff"], rows[2]["null_reason"]) == (None, None, "no_quota")
+    assert rows[2]["is_accelerator"]
