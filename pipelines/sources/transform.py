@@ -1,7 +1,5 @@
 """Several files of one source become one table of contract columns: renamed in polars, computed in DuckDB."""
 
-
-
 from __future__ import annotations
 
 from collections import Counter

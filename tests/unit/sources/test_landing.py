@@ -190,6 +190,17 @@ def test_a_file_that_changes_between_version_and_read_blocks(landing: Configured
     assert landing.read("accounts").rows.collect()["account_id"].to_list() == ["A1", "A2", "A9"]
 
 
+def test_a_change_that_keeps_size_time_and_inode_is_found_by_content(landing: ConfiguredLanding) -> None:
+    file = landing.configuration.folder / "accounts.csv"
+    os.utime(file, ns=(10**18, 10**18))
+    landing.version("accounts")
+    with file.open("r+") as out:
+        out.write(ACCOUNTS.replace("A3", "A9"))
+    os.utime(file, ns=(10**18, 10**18))
+    with pytest.raises(LandingBlockedError, match="changed while it was read"):
+        landing.read("accounts")
+
+
 def test_a_file_that_changes_after_read_is_noticed_before_the_commit(landing: ConfiguredLanding) -> None:
     landing.read("accounts")
     landing.confirm_unchanged("accounts")
