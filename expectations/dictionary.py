@@ -81,7 +81,8 @@ def describe_table(table: Table) -> str:
         f"| {c.name} | {c.kind} | {_cell(c.description)} | {_cell(c.unit)} | {_cell(_limits(c))} |"
         for c in table.columns
     ]
-    rules = [(r.name, r.reason, r.severity) for r in (*table.rules, *table.group_rules)]
+    rules = [(r.name, r.reason, r.severity) for r in table.rules]
+    rules += [(g.name, g.reason, g.severity) for g in table.group_rules]
     if rules:
         lines += ["", "| rule | why | when broken |", "| --- | --- | --- |"]
         lines += [f"| {name} | {_cell(reason)} | {severity} |" for name, reason, severity in rules]

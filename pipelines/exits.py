@@ -66,6 +66,6 @@ def run_guarded(command: Callable[[], object], *, debug: bool = False) -> int:
     except Exception as error:  # noqa: BLE001 (the boundary: whatever happened, the user gets one line)
         if debug:
             traceback.print_exc()
-        print(f"error: {one_line_of(str(error) or type(error).__name__)}", file=sys.stderr)
+        sys.stderr.write(f"error: {one_line_of(str(error) or type(error).__name__)}\n")
         return int(code_for(error))
     return int(result) if isinstance(result, int) else 0

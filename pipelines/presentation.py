@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -100,7 +100,9 @@ def _metadata_value(fact: object) -> dg.MetadataValue[Any]:
         return dg.MetadataValue.int(fact)
     if isinstance(fact, float):
         return dg.MetadataValue.float(fact)
-    return dg.MetadataValue.text(fact) if isinstance(fact, str) else dg.MetadataValue.json(fact)
+    if isinstance(fact, Mapping | Sequence) and not isinstance(fact, str):
+        return dg.MetadataValue.json(fact)
+    return dg.MetadataValue.text(str(fact))
 
 
 def _as_markdown(frame: pl.DataFrame) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+WIDE = 100_000  # a pipe has no width: a row is a line
+
 
 def console() -> Console:
     """Standard output. Made anew each time, so that a redirected stream is seen."""
-    return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def errors() -> Console:
@@ -20,13 +24,32 @@ def errors() -> Console:
 
 
 def show_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; every cell is shown as it is, control characters as blanks, never as markup."""
+    """A table; one that is too wide for the terminal is shown row by row, column under column.
+
+    Every cell is shown as it is, control characters as blanks, never as markup.
+    """
+    out = console()
+    cells = [tuple(clean(cell) for cell in row) for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    if out.is_terminal and len(columns) > 2 and sum(min(w, 24) + 3 for w in widths) > out.width:
+        _show_records(out, title, columns, cells)
+        return
     table = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(clean(cell)) for cell in row))
-    console().print(table)
+    for row in cells:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def _show_records(out: Console, title: str, columns: Sequence[str], rows: list[tuple[str, ...]]) -> None:
+    if title:
+        out.print(title)
+    longest = max(len(column) for column in columns)
+    for number, row in enumerate(rows, start=1):
+        out.print(f"--- {number}")
+        for column, cell in zip(columns, row, strict=True):
+            out.print(f"{column:<{longest}}  {cell}")
 
 
 def clean(value: object) -> str:

@@ -164,4 +164,4 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield silent
         return
     with errors().status("starting") as line:
-        yield lambda message: line.update(message)
+        yield line.update

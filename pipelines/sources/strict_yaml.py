@@ -105,10 +105,11 @@ def read_document(file: Path, verbatim: frozenset[str] = frozenset()) -> Documen
 def _refuse_aliases(file: Path, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, yaml.AliasEvent) or anchor:
             raise ConfigError(
-                file, line, "", f"anchors and aliases ({event.anchor}) are not allowed: write the value out"
+                file, line, "", f"anchors and aliases ({anchor}) are not allowed: write the value out"
             )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
