@@ -106,11 +106,9 @@ def _refuse_aliases(file: Path, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 1
-        anchor = getattr(event, "anchor", None)
-        if isinstance(event, yaml.AliasEvent) or anchor:
-            raise ConfigError(
-                file, line, "", f"anchors and aliases ({anchor}) are not allowed: write the value out"
-            )
+        if anchor := getattr(event, "anchor", None):  # an alias event carries one as well
+            said = f"anchors and aliases ({anchor}) are not allowed: write the value out"
+            raise ConfigError(file, line, "", said)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
