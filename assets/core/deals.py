@@ -8,7 +8,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
-from assets.core.touches import has_touches, touch_days, touches_before
+from assets.core.touches import has_touches, outbound_touches, touches_before
 from assets.methods.calendar import local_date
 from assets.table import Made, table_asset
 from expectations.contracts.deals import DEALS
@@ -80,13 +80,14 @@ def won_deals(
         The columns of the contract, one row per won deal, in no order.
     """
     directory = Directory.of(accounts, company)
-    dated = _with_days(newest(opportunities).filter("is_won"), directory)
+    # read three times below, and the optimiser would make it as often
+    dated = _with_days(newest(opportunities).filter("is_won"), directory).collect().lazy()
     known = _with_known(dated, accounts, reps, products)
     loaded = known.with_columns(_month=_c("closed_on").dt.truncate("1mo")).join(
         _closing_load(dated), on=["rep_id", "_month"], how="left"
     )
     if has_touches(company):
-        counts = touches_before(dated, touch_days(activities, directory), TOUCH_DAYS)
+        counts = touches_before(dated, outbound_touches(activities, directory), TOUCH_DAYS)
         countable = _c("account_id").is_not_null() & _c("closed_on").is_not_null()
         counted = loaded.join(counts, on="opportunity_id", how="left").with_columns(
             touches_30d=pl.when(countable).then(_c("touches").fill_null(0))

@@ -1,4 +1,4 @@
-"""Outbound contact per account and day, the small frame that every count of touches is read from."""
+"""Outbound contact with accounts, and how it is counted without sorting or joining the activities as a whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
-from assets.core.windows import pairs_within
+from assets.core.windows import Window
 
 _c = pl.col
 
@@ -16,18 +16,17 @@ def has_touches(company: Company) -> bool:
     return company.has("activities", "direction")
 
 
-def touch_days(activities: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
-    """Outbound activities by surviving account and local day.
-
-    Returns:
-        `account_id`, `touched_on` (Date), `touches` (Int64): one row per account and day with any, in no order.
-    """
+def outbound_touches(activities: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
+    """Outbound activities as `account_id` (resolved) and `touched_on` (local day), one row each, in no order."""
     outbound = activities.filter(_c("direction") == "outbound", _c("account_id").is_not_null())
-    return (
-        directory.resolve(outbound.select("account_id", "occurred_at"), {"touched_on": "occurred_at"})
-        .group_by("account_id", "touched_on")
-        .agg(touches=pl.len().cast(pl.Int64))
-    )
+    return directory.resolve(
+        outbound.select("account_id", "occurred_at"), {"touched_on": "occurred_at"}
+    ).select("account_id", "touched_on")
+
+
+def count_by_day(touches: pl.LazyFrame) -> pl.LazyFrame:
+    """`account_id`, `touched_on`, `touches` (Int64): one row per account and day with any, in no order."""
+    return touches.group_by("account_id", "touched_on").agg(touches=pl.len().cast(pl.Int64))
 
 
 def touches_before(deals: pl.LazyFrame, touches: pl.LazyFrame, days: int) -> pl.LazyFrame:
@@ -37,19 +36,13 @@ def touches_before(deals: pl.LazyFrame, touches: pl.LazyFrame, days: int) -> pl.
 
     Args:
         deals: `opportunity_id`, `account_id` (resolved), `closed_on`.
-        touches: as `touch_days` gives them.
+        touches: as `outbound_touches` gives them.
         days: length of the window.
 
     Returns:
         `opportunity_id`, `touches`: only deals with any.
     """
-    pairs = pairs_within(
-        deals.select("opportunity_id", "account_id", "closed_on"),
-        touches,
-        on="account_id",
-        day="closed_on",
-        other_day="touched_on",
-        first=-days,
-        last=-1,
-    )
+    window = Window(on="account_id", day="closed_on", other_day="touched_on", first=-days, last=-1)
+    closes = deals.select("opportunity_id", "account_id", "closed_on")
+    pairs = window.pairs(closes, count_by_day(window.near(closes, touches)))
     return pairs.group_by("opportunity_id").agg(_c("touches").sum())

@@ -10,7 +10,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
-from assets.core.touches import has_touches, touch_days
+from assets.core.touches import has_touches, outbound_touches
 from assets.outcomes.active_deals import active_deals
 from assets.outcomes.churn import deals_of_subscriptions
 from assets.outcomes.observation import has_churn_source
@@ -97,7 +97,7 @@ def count_month(
         customer_events: core/customer_events.
         subscriptions: core/subscriptions.
         subscription_events: core/subscription_events.
-        activities: those of the month; days that a zone moves over its edge count on the edge.
+        activities: those of the month (UTC); near its edges they stay in it whatever the account's zone.
         accounts: for merges and zones.
         company: which sources there are.
         month: YYYY-MM.
@@ -144,7 +144,7 @@ def count_month(
             on=["owner_rep_id", "month"],
             how="left",
         )
-        .join(_touches(activities, directory, company, first, last), on="account_id", how="left")
+        .join(_touches(activities, directory, company), on="account_id", how="left")
         .with_columns(
             *(pl.when(there).then(_c(name).fill_null(0)).alias(name) for name, there in present.items()),
             emcr_at_sale="emcr",
@@ -311,16 +311,12 @@ def _place(happened: pl.LazyFrame, active: pl.LazyFrame, followed: pl.LazyFrame)
     )
 
 
-def _touches(
-    activities: pl.LazyFrame, directory: Directory, company: Company, first: date, last: date
-) -> pl.LazyFrame:
-    """Outbound activities by account; a day that the account's zone moves over the month's edge counts on the edge."""
+def _touches(activities: pl.LazyFrame, directory: Directory, company: Company) -> pl.LazyFrame:
+    """Outbound activities of the month by account, whatever the local day: each belongs to the one month that holds it."""
     if not has_touches(company):
         return pl.LazyFrame(schema={"account_id": pl.String, "touches": pl.Int64})
-    days = touch_days(activities, directory).filter(
-        _c("touched_on").is_between(first - timedelta(days=2), last + timedelta(days=2))
-    )
-    return days.group_by("account_id").agg(_c("touches").sum())
+    touches = outbound_touches(activities, directory)
+    return touches.group_by("account_id").agg(touches=pl.len().cast(pl.Int64))
 
 
 def _days(start: pl.Expr, end: pl.Expr) -> pl.Expr:

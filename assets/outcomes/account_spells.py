@@ -6,7 +6,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
-from assets.core.touches import has_touches, touch_days
+from assets.core.touches import count_by_day, has_touches, outbound_touches
 from assets.outcomes.active_deals import active_deals
 from assets.outcomes.observation import has_churn_source
 from assets.outcomes.ownership import held_assignments, owner_intensity, owner_on
@@ -66,7 +66,7 @@ def cut_spells(
     )
     pieces = _count(pieces, _complaint_days(customer_events), "opportunity_id", "complaints")
     if has_touches(company):
-        touched = touch_days(activities, directory).rename({"touched_on": "date"})
+        touched = count_by_day(outbound_touches(activities, directory)).rename({"touched_on": "date"})
         pieces = _count(pieces, touched, "account_id", "touches")
     else:
         pieces = pieces.with_columns(touches=pl.lit(0, pl.Int64))

@@ -9,15 +9,27 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.attribution import attribute
-from assets.core.windows import pairs_within
+from assets.core.windows import Window
 
 _c = pl.col
 
-REACTIVATION_DAYS: Final = 30
+REACTIVATION: Final = Window(on="account_id", day="ended_on", other_day="returned_on", first=0, last=30)
 CHURN_REASONS: Final = ("cancelled", "not_renewed")
 UNSTATED: Final = "unstated"  # no reason given: churn, and counted
 CONTINUED: Final = "continued_elsewhere"  # another subscription of the account took over: not churn
 INACTIVE: Final = "inactive"
+
+LINES: Final = (
+    "subscription_id",
+    "account_id",
+    "opportunity_id",
+    "started_on",
+    "ended_on",
+    "end_reason",
+    "mrr",
+    "currency",
+)
+"""What is read of a subscription once its account and its deal are known."""
 
 EXITS: Final = {
     "opportunity_id": pl.String(),
@@ -72,15 +84,7 @@ def line_ends(subscriptions: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame
     """
     ends = _candidate_ends(subscriptions, events)
     returns = _returns(subscriptions, events)
-    met = pairs_within(
-        ends,
-        returns,
-        on="account_id",
-        day="ended_on",
-        other_day="returned_on",
-        first=0,
-        last=REACTIVATION_DAYS,
-    )
+    met = REACTIVATION.pairs(ends, returns)
     own = _c("subscription_id") == _c("returned_subscription_id")
     undone = met.filter(own & (_c("return") != "start")).select("subscription_id", "ended_on").unique()
     followed = (

@@ -13,6 +13,7 @@ from assets.incentives.deal_exposures import deal_exposures
 from assets.methods.bands import RELATIVE_INTENSITY, cut_quintiles, place_in_quintile
 from assets.outcomes.churn import (
     CONTINUED,
+    LINES,
     contract_exits,
     deals_of_subscriptions,
     inactivity_exits,
@@ -145,15 +146,23 @@ def judge_outcomes(
         The columns of the contract, one row per deal, in no order.
     """
     directory = Directory.of(accounts, company)
-    lines = deals_of_subscriptions(
-        directory.resolve(subscriptions, {"started_on": "started_at", "ended_on": "ended_at"}), deals, company
+    lines = _once(
+        deals_of_subscriptions(
+            directory.resolve(subscriptions, {"started_on": "started_at", "ended_on": "ended_at"}),
+            deals,
+            company,
+        ).select(*LINES)
     )
-    events = directory.resolve(
-        subscription_events.join(subscriptions.select("subscription_id", "account_id"), on="subscription_id", how="left"),
-        {"effective_on": "effective_at"},
-    )  # fmt: skip
-    clocks = _clocks(deals, lines, company)
-    ends = line_ends(lines, events)
+    owned = subscription_events.join(
+        subscriptions.select("subscription_id", "account_id"), on="subscription_id", how="inner"
+    )
+    events = _once(
+        directory.resolve(owned, {"effective_on": "effective_at"}).select(
+            "subscription_id", "kind", "effective_on", "mrr_delta"
+        )
+    )
+    clocks = _once(_clocks(deals, lines, company))
+    ends = _once(line_ends(lines, events))
     if company.churn.kind == "inactivity":
         activity = directory.resolve(customer_activity, {"active_on": "occurred_at"})
         silent = clocks.filter(_c("account_id").is_not_null(), _c("closed_on").is_not_null())
@@ -182,6 +191,11 @@ def judge_outcomes(
         )
         .select(DEAL_OUTCOMES.schema.names())
     )
+
+
+def _once(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """A narrow frame that several steps read, made once: the optimiser repeats a shared plan where it is read."""
+    return frame.collect().lazy()
 
 
 def _clocks(deals: pl.LazyFrame, lines: pl.LazyFrame, company: Company) -> pl.LazyFrame:
