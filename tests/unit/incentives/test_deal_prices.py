@@ -87,6 +87,23 @@ def test_a_quota_first_recorded_after_the_close_is_not_known() -> None:
     assert (row["emcr_as_known"], row["null_reason"], row["emcr_as_final"]) == (None, "quota_not_known", 0.08)
 
 
+def test_what_was_recorded_at_the_very_close_was_known() -> None:
+    books = firm(quota=None)
+    books.quota("rep", "250000", recorded_at=at("2025-02-10 12:00"))
+    books.sell("deal", "rep", "40000", "2025-02-10 12:00")
+    assert books.priced()["deal", "rep"]["emcr_as_known"] == 0.08
+
+
+def test_a_deals_own_credit_booked_ahead_of_it_is_not_before_it() -> None:
+    books = firm()
+    books.win("deal", "rep", "230000", "2025-02-10 12:00", recorded_at=at("2025-02-12"))
+    books.credit("deal", "rep", "230000", "2025-02-10 05:00")
+    books.sell("next", "rep", "40000", "2025-02-11 12:00")
+    rows = books.priced()
+    assert (rows["deal", "rep"]["attainment_before"], rows["deal", "rep"]["emcr_as_known"]) == (0, 0.08)
+    assert rows["next", "rep"]["attainment_before"] == 0.92
+
+
 def test_a_raised_quota_counts_from_the_day_it_was_recorded() -> None:
     books = firm(quota="250000")
     books.quota("rep", "400000", recorded_at=at("2025-02-01"))
