@@ -1,7 +1,7 @@
 """JSON lines: one object per line, its values kept as the text that was written.
 
 Python's own parser, line by line: it is the only one at hand that keeps `1234.50` and long numbers as text and sees
-a key that is there twice (measured: 200,000 lines a second). Tables of tens of millions of rows are better off as Parquet or CSV.
+a key that is there twice. Tables of tens of millions of rows are better off as Parquet or CSV.
 """
 
 from __future__ import annotations
