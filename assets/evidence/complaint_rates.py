@@ -111,11 +111,15 @@ def _follow(deal_outcomes: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
             & ~_c("contradicted").fill_null(value=False)
             & (_c("closed_on") <= _c("observed_until"))
         )
-        .filter(_c("closed_on") <= _c("observed_until"))
-        .with_columns(
-            followed_until=pl.min_horizontal(
-                "active_until", _c("closed_on") + pl.duration(days=FOLLOWED_DAYS)
-            )
+        .select(
+            "opportunity_id",
+            "account_id",
+            "rep_id",
+            *(c for c in columns if c != "segment"),
+            "segment",
+            first_day="closed_on",
+            active_until=active_until,
+            followed_until=pl.min_horizontal(active_until, _c("closed_on") + FOLLOWED_DAYS * day),
         )
         .sort("opportunity_id")
         .with_columns(deal=pl.int_range(pl.len(), dtype=pl.Int32))
@@ -141,7 +145,7 @@ def _place_complaints(
     placed = (
         events.filter(~contradicted & ~unattributed)
         .join(
-            followed.select("opportunity_id", "deal", "segment", "first_day", "followed_until"),
+            deals.select("opportunity_id", "deal", "first_day", "followed_until"),
             on="opportunity_id",
         )
         .filter((_c("date") >= _c("first_day")) & (_c("date") < _c("followed_until")))
@@ -234,9 +238,8 @@ def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
     # period `all` has a row per quarter; what is rounded is the cell's own sum
     units = exposure.group_by(*_CELL, *_STRATUM).agg(_c("day_units").sum())
     share = (_c("day_units") * _c("rate") * _EXPECTED_UNITS).round().cast(pl.Int64)
-    return (
-        units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum() / _EXPECTED_UNITS)
-    )
+    expected = units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum())
+    return expected.with_columns(_c("expected") / _EXPECTED_UNITS)
 
 
 def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:

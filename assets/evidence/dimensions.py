@@ -193,9 +193,6 @@ def order_values(cells: pl.DataFrame) -> pl.DataFrame:
     ordered = [d.name for d in DIMENSIONS if d.ordered]
     crossed = [d.name for d in DIMENSIONS if d.crosses]
     outer = pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 1))
-    inner = (
-        pl.when(_c("dimension").is_in(crossed)).then(_c("value").str.extract(_PARTS, 2)).otherwise("value")
-    )
     return (
         values.join(labels, on=["dimension", "value"], how="left")
         .with_columns(outer=outer.fill_null(""), is_unknown=is_unknown())

@@ -1,7 +1,8 @@
 """Time under observation, divided so that it adds up.
 
-Each calendar day of an account belongs to its active deals in equal parts. `account_months` holds the same days by calendar month without a limit. Rates of complaints follow a deal for 365 days
-and need its days by tenure too, so they are measured here from the deals' own dates: for every account
+Each calendar day of an account belongs to its active deals in equal parts. `account_months` holds the same days by calendar
+month without a limit. Rates of complaints follow a deal for 365 days and need its days by tenure too, so they are measured
+here from the deals' own dates: for every account
 
     F(d) = sum over its days before d of 1 / (number of its deals active on that day)
 
@@ -62,11 +63,11 @@ def slice_exposure(deals: pl.LazyFrame, fiscal_start_month: int) -> pl.LazyFrame
     )
 
 
-def fiscal_quarter(day: pl.Expr, fiscal_start_month: int) -> pl.Expr:
-    """`YYYY-Qn` of a date; the fiscal year carries the number of the calendar year it ends in."""
-    shift = (13 - fiscal_start_month) % 12
-    shifted = day.dt.offset_by(f"{shift}mo").dt.truncate("1mo") if shift else day
-    return pl.format("{}-Q{}", shifted.dt.year(), shifted.dt.quarter())
+def number_quarter(day: pl.Expr, fiscal_start_month: int) -> pl.Expr:
+    """Fiscal quarters counted through the years, Int32; the fiscal year has the number of the calendar year it ends in."""
+    month = day.dt.month().cast(pl.Int32)
+    next_year = (month >= fiscal_start_month).cast(pl.Int32) if fiscal_start_month > 1 else 0
+    return (day.dt.year() + next_year) * 4 + (month - fiscal_start_month) % 12 // 3
 
 
 def name_quarter(number: pl.Expr) -> pl.Expr:
@@ -83,31 +84,10 @@ def _cut(deals: pl.LazyFrame, fiscal_start_month: int) -> pl.LazyFrame:
     quarter = start.dt.truncate("1mo").dt.offset_by(pl.format("-{}mo", into))
     quarters = [quarter.dt.offset_by(f"{3 * k}mo") for k in range(1, FOLLOWED_DAYS // 90 + 2)]
     return (
-        spans.select(
-            "deal", "account_id", "first_day", "followed_until", day=pl.concat_list(*tenure, *quarters, stop)
+        deals.select(
+            "deal", "account", "first_day", "followed_until", day=pl.concat_list(*tenure, *quarters, stop)
         )
         .explode("day", empty_as_null=False, keep_nulls=False)
         .filter((_c("day") >= start) & (_c("day") <= stop))
-        .unique()
+        .drop("followed_until")
     )
-
-
-def _accumulate(spans: pl.LazyFrame, cuts: pl.LazyFrame) -> pl.LazyFrame:
-    """F of the module's docstring, in day units, at every day that matters to an account."""
-    steps = pl.concat(
-        [
-            spans.select("account_id", day="first_day", step=pl.lit(1, pl.Int64)),
-            spans.select("account_id", day="active_until", step=pl.lit(-1, pl.Int64)),
-            cuts.select("account_id", "day", step=pl.lit(0, pl.Int64)),
-        ]
-    )
-    days = steps.group_by("account_id", "day").agg(_c("step").sum()).sort("account_id", "day")
-    active = _c("step").cum_sum().over("account_id")
-    length = (_c("day").shift(-1).over("account_id") - _c("day")).dt.total_days()
-    grown = (
-        days.with_columns(active=active, length=length)
-        .with_columns(
-            grown=pl.when(_c("active") > 0).then(_c("length") * UNITS_PER_DAY // _c("active")).otherwise(0).fill_null(0)
-        )
-    )  # fmt: skip
-    return grown.select("account_id", "day", elapsed=_c("grown").cum_sum().over("account_id") - _c("grown"))

@@ -125,11 +125,10 @@ def estimate_churn(deal_outcomes: pl.LazyFrame, company: Company) -> tuple[pl.La
         )
         for cause, events, share in ((CHURN, "events", "cif_churn"), (OTHER_EXIT, "other_exits", "cif_other"))
     )
-    p_values = compare_survival(
-        groups.filter(~_c("value").str.contains(rf"(?:^|: ){UNKNOWN}$")),
-        "value",
-        ["dimension"],
-        event="is_churn",
+    known = groups.cells.filter(~is_unknown())["cell"]
+    p_values = pl.DataFrame(
+        {"dimension": name, "log_rank_p": _compare(rows.with_columns(cell=code), known)}
+        for name, code in groups.codes.items()
     )
     means_nothing = _c("horizon_days") < (company.churn.days if company.churn.kind == "inactivity" else 0)
     mature = sizes.unpivot(

@@ -1,0 +1,32 @@
+"""The table `board_scorecard`."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from assets.board.scorecard import score
+from assets.company import Company
+from assets.table import table_asset
+from expectations.contracts.board import BOARD_SCORECARD
+
+
+@table_asset(BOARD_SCORECARD)
+def board_scorecard(
+    deal_outcomes: pl.LazyFrame,
+    churn_by_incentive: pl.LazyFrame,
+    complaints_by_incentive: pl.LazyFrame,
+    feedback_hops: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """At most fifteen numbers for the board, each with interval, change, grade, evidence level and a plain sentence.
+
+    One row per `organisation`, `quarter` and `position`, for the last fiscal quarter that had ended. Numbers come from the
+    marts and are blank where too few people stand behind them. Do not quote a number without its sentence.
+    """
+    return score(
+        deal_outcomes=deal_outcomes,
+        churn_by_incentive=churn_by_incentive,
+        complaints_by_incentive=complaints_by_incentive,
+        feedback_hops=feedback_hops,
+        company=company,
+    )

@@ -1,0 +1,230 @@
+"""Pictures of the marts as SVG text, each with words that say the same. altair and vl-convert are loaded when drawn.
+
+What a picture shows is as public as the page it stands on: bars of too few people are left out and said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.rates import estimate_rate
+
+INK: Final = "#1b2430"
+ACCENT: Final = "#1f5f8b"
+SOFT: Final = "#9fb8c9"
+WIDTH: Final = 520
+HEIGHT: Final = 240
+DAYS_PER_MONTH: Final = 30.4375
+
+_c = pl.col
+_HOPS: Final = ("captured", "triaged", "decided", "shipped", "told_back", "board_seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture: `title`, `svg` (text of an SVG document), `text` (the same in words)."""
+
+    title: str
+    svg: str
+    text: str
+
+
+def draw_churn(
+    churn_by_incentive: pl.DataFrame, dimension: str = "emcr_quintile", horizon_days: int = 180
+) -> Chart | None:
+    """Customers lost by group with intervals; None when no group can be shown."""
+    rows = churn_by_incentive.filter(
+        (_c("dimension") == dimension) & (_c("horizon_days") == horizon_days) & _c("cif_churn").is_not_null()
+    ).sort("value_order")
+    title = f"Customers lost within {horizon_days} days, by {_words(dimension)}"
+    return _draw_intervals(
+        title, rows.select("value", y="cif_churn", lo="cif_churn_lo", hi="cif_churn_hi"), _words(dimension), "share lost", "%"
+    )  # fmt: skip
+
+
+def draw_complaints(complaints_by_incentive: pl.DataFrame, dimension: str = "intensity_band") -> Chart | None:
+    """Complaints per 1,000 account-months by group with exact intervals; None when no group can be shown."""
+    rows = complaints_by_incentive.filter(
+        (_c("dimension") == dimension)
+        & (_c("category") == "all")
+        & (_c("period") == "all")
+        & _c("rate_per_1000").is_not_null()
+    ).sort("value_order")
+    title = f"Complaints per 1,000 account-months, by {_words(dimension)}"
+    points = rows.select("value", y="rate_per_1000", lo="rate_per_1000_lo", hi="rate_per_1000_hi")
+    return _draw_intervals(title, points, _words(dimension), "complaints per 1,000", "")
+
+
+def draw_lags(feedback_lag_by_incentive: pl.DataFrame) -> Chart | None:
+    """Median days in each hop; hops in which most items still wait have no median and are named in the words."""
+    rows = feedback_lag_by_incentive.filter((_c("dimension") == "all") & ~_c("suppressed"))
+    rows = rows.sort(_c("hop").replace_strict(_HOPS, range(len(_HOPS)), return_dtype=pl.Int64))
+    waiting = rows.filter(_c("median_days").is_null())["hop"].to_list()
+    points = rows.filter(_c("median_days").is_not_null()).select(
+        value=_c("hop").str.replace("_", " "), y="median_days", lo="median_days_lo", hi="median_days_hi"
+    )
+    note = f" More than half still wait in: {', '.join(map(_words, waiting))}." if waiting else ""
+    return _draw_intervals("Median days that feedback waits, by hop", points, "hop", "days", "", note)
+
+
+def draw_emcr(deal_outcomes: pl.DataFrame) -> Chart | None:
+    """How much the next dollar paid: deals by marginal commission, in steps of one point up to the 99th percentile."""
+    known = deal_outcomes.filter(_c("emcr").is_not_null())
+    if known.is_empty():
+        return None
+    top = known["emcr"].quantile(0.99, "nearest")
+    inside = known.filter(_c("emcr") <= top).with_columns(bin=(_c("emcr") * 100 + 1e-9).floor())
+    axis = "commission on the next dollar, percent"
+    return _draw_histogram("Deals by the commission on the next dollar", inside, axis, step=1.0)
+
+
+def draw_bunching(deal_incentives: pl.DataFrame, deal_outcomes: pl.DataFrame) -> Chart | None:
+    """Where deals leave their sellers: attainment after the deal, 50 to 150 % of quota in steps of five points."""
+    after = ((_c("attainment_after") * 100 + 1e-9) / 5).floor() * 5
+    rows = (
+        deal_incentives.filter((_c("credit_type") == "primary") & _c("attainment_after").is_between(0.5, 1.5, closed="left"))
+        .join(deal_outcomes.select("opportunity_id", "account_id"), on="opportunity_id", how="left")
+        .with_columns(bin=after)
+    )  # fmt: skip
+    return _draw_histogram("Deals by attainment after them", rows, "attainment, percent of quota", step=5.0)
+
+
+def draw_trend(account_months: pl.DataFrame) -> Chart | None:
+    """Complaints per 1,000 account-months, month by month, with exact intervals."""
+    months = (
+        account_months.group_by("month")
+        .agg(
+            complaints=_c("complaints").sum(),
+            # whole units of a millionth of a day: the order of adding does not matter
+            units=(_c("account_days") * 1_000_000).round().cast(pl.Int64).sum(),
+            accounts=_c("account_id").n_unique(),
+            sellers=_c("rep_id").drop_nulls().n_unique(),
+        )
+        .filter((_c("accounts") >= MIN_ACCOUNTS) & (_c("sellers") >= MIN_SELLERS) & (_c("units") > 0))
+        .sort("month")
+    )
+    if months.is_empty():
+        return None
+    rate = estimate_rate(
+        months["complaints"].to_numpy(), months["units"].to_numpy() / 1e6 / DAYS_PER_MONTH / 1000
+    )
+    points = months.select(value="month").with_columns(y=rate.estimate, lo=rate.lo, hi=rate.hi)
+    return _draw_intervals(
+        "Complaints per 1,000 account-months, by month", points, "month", "complaints per 1,000", ""
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("emcr_quintile", "fifth of marginal commission, 1 lowest").replace("_", " ")
+
+
+def _draw_intervals(
+    title: str, points: pl.DataFrame, x: str, y: str, form: str, note: str = ""
+) -> Chart | None:
+    """Points with whiskers over groups in their order; columns `value`, `y`, `lo`, `hi`."""
+    if points.is_empty():
+        return None
+    import altair as alt  # noqa: PLC0415 - seconds to load, needed only where something is drawn
+
+    values = points.with_columns(_c("y", "lo", "hi").round(6)).to_dicts()
+    axis = alt.Axis(format=".0%" if form == "%" else ",.2~f", grid=True, tickCount=5)
+    base = alt.Chart(alt.Data(values=values)).encode(
+        x=alt.X(
+            "value:N",
+            sort=[v["value"] for v in values],
+            title=x,
+            axis=alt.Axis(labelAngle=-35, labelLimit=160),
+        )
+    )
+    whiskers = base.mark_rule(color=SOFT, strokeWidth=5).encode(
+        y=alt.Y("lo:Q", title=y, axis=axis, scale=alt.Scale(zero=True)), y2="hi:Q"
+    )
+    dots = base.mark_point(color=ACCENT, filled=True, size=70, opacity=1).encode(
+        y=alt.Y("y:Q", title=y, axis=axis)
+    )
+    said = "; ".join(f"{v['value']}: {_say(v['y'], form)}{_say_interval(v, form)}" for v in values)
+    return Chart(title, _to_svg((whiskers + dots).to_dict()), f"{title}. {said}.{note}")
+
+
+def _say(value: float, form: str) -> str:
+    return f"{100 * value:.1f} %" if form == "%" else f"{value:.2f}"
+
+
+def _say_interval(row: Mapping[str, Any], form: str) -> str:
+    limits = [_say(row[c], form) if row[c] is not None else "open" for c in ("lo", "hi")]
+    return f" ({limits[0]} to {limits[1]})" if limits != ["open", "open"] else ""
+
+
+def _draw_histogram(title: str, rows: pl.DataFrame, x: str, step: float) -> Chart | None:
+    """Counts by `bin` (its lower edge); bins of too few sellers or customers are left out."""
+    bins = (
+        rows.group_by("bin")
+        .agg(
+            deals=pl.len().cast(pl.Int64),
+            accounts=_c("account_id").drop_nulls().n_unique(),
+            sellers=_c("rep_id").drop_nulls().n_unique(),
+        )
+        .sort("bin")
+    )
+    shown = bins.filter((_c("accounts") >= MIN_ACCOUNTS) & (_c("sellers") >= MIN_SELLERS))
+    if shown.is_empty():
+        return None
+    import altair as alt  # noqa: PLC0415
+
+    values = [{"from": b, "to": b + step, "deals": n} for b, n in shown.select("bin", "deals").iter_rows()]
+    bars = alt.Chart(alt.Data(values=values)).mark_bar(color=ACCENT, stroke="white").encode(
+        x=alt.X("from:Q", bin="binned", title=x, axis=alt.Axis(grid=False, tickCount=10, format=",.2~f")),
+        x2="to:Q",
+        y=alt.Y("deals:Q", title="deals", axis=alt.Axis(tickCount=5)),
+    )  # fmt: skip
+    top = max(values, key=lambda v: (v["deals"], -v["from"]))
+    hidden = len(bins) - len(shown)
+    said = f"{title}. Most deals, {top['deals']:,}, lie from {top['from']:g} to {top['to']:g}; {x}."
+    said += f" {hidden} steps with too few sellers or customers are left out." if hidden else ""
+    return Chart(title, _to_svg(bars.to_dict()), said)
+
+
+def _to_svg(spec: dict[str, Any]) -> str:
+    import vl_convert  # noqa: PLC0415
+
+    look: dict[str, Any] = {
+        "font": "sans-serif",
+        "background": "white",
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": INK,
+            "titleColor": INK,
+            "gridColor": "#e3e8ec",
+            "domainColor": "#8996a1",
+            "tickColor": "#8996a1",
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+        },
+    }
+    spec = {**spec, "width": WIDTH, "height": HEIGHT, "config": look}
+    return str(vl_convert.vegalite_to_svg(spec))
+
+
+def draw_all(frames: Mapping[str, pl.DataFrame]) -> Sequence[Chart]:
+    """Every picture that the given marts (by bare name) allow, in the order of the page."""
+    have = frames.keys()
+    drawn: list[Chart | None] = []
+    if "churn_by_incentive" in have:
+        drawn += [draw_churn(frames["churn_by_incentive"], d) for d in ("emcr_quintile", "closing_load")]
+    if "complaints_by_incentive" in have:
+        drawn.append(draw_complaints(frames["complaints_by_incentive"]))
+    if "account_months" in have:
+        drawn.append(draw_trend(frames["account_months"]))
+    if "feedback_lag_by_incentive" in have:
+        drawn.append(draw_lags(frames["feedback_lag_by_incentive"]))
+    if "deal_outcomes" in have:
+        drawn.append(draw_emcr(frames["deal_outcomes"]))
+        if "deal_incentives" in have:
+            drawn.append(draw_bunching(frames["deal_incentives"], frames["deal_outcomes"]))
+    return [chart for chart in drawn if chart is not None]

@@ -1,0 +1,296 @@
+"""The numbers of the board's page: what each is, from which mart it comes, and how it is said. A table of facts at the end.
+
+All are descriptive (evidence level 0): a comparison says "associated with", nothing is called an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from assets.evidence.exposure import name_quarter
+from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.rates import compare_rates, estimate_share
+from assets.methods.survival import fit_cumulative_incidence, read_horizons
+
+HIGH_INTENSITY: Final = 1.25  # the edge of a band of 10-definitions: a quarter above the plan's base rate
+LEADING: Final = {
+    "emcr_quintile": "commission on the next dollar, in fifths",
+    "closing_load": "closing load of the seller's month",
+    "month_end": "closing in the last five days of the month",
+}
+"""Dimensions compared at their ends, in words: the first that has groups."""
+
+_c = pl.col
+
+
+@dataclass(frozen=True, slots=True)
+class Marts:
+    """What the measures read.
+
+    Attributes:
+        deals: `deal_outcomes`, one row per won deal.
+        churn: `churn_by_incentive`.
+        complaints: `complaints_by_incentive`.
+        hops: `feedback_hops` with `cause` (0 waiting, 1 left) and `quarter` (number of the fiscal quarter of entering).
+        quarter: number of the fiscal quarter the page is about.
+    """
+
+    deals: pl.DataFrame
+    churn: pl.DataFrame
+    complaints: pl.DataFrame
+    hops: pl.DataFrame
+    quarter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number. `value` None: too few people, or nothing observed.
+
+    Attributes:
+        value: estimate in the measure's unit.
+        lo: lower 95 % limit.
+        hi: upper 95 % limit.
+        n: observations.
+        when: the quarter, or cohort, it is about.
+        mature_share: share of the observations that could have been followed to the end.
+        known_share: share of the observations for which the inputs are known.
+        suppressed: whether too few people stand behind it.
+        groups: names of the groups compared, highest and lowest.
+    """
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n: int | None
+    when: str
+    mature_share: float | None = 1.0
+    known_share: float = 1.0
+    suppressed: bool = False
+    groups: tuple[str, str, str] = ("", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One line of the page.
+
+    Attributes:
+        name: what is measured.
+        unit: unit of value, limits and change; `share of 1` and `points` (differences of shares) are shown in percent.
+        find: the number of a quarter (its own fiscal quarter, or the newest cohort mature by then); None where a source
+            is absent.
+        sentence: how it is said; `{value}`, `{when}`, `{high}`, `{low}`, `{dimension}` are filled in.
+        has_quarter: whether a quarter before can be compared with.
+    """
+
+    name: str
+    unit: str
+    find: Callable[[Marts, int], Figure | None]
+    sentence: str
+    has_quarter: bool = True
+
+
+def _quarter_name(number: int) -> str:
+    return str(pl.select(name_quarter(pl.lit(number))).item())
+
+
+def _is_small(rows: pl.DataFrame) -> bool:
+    return (
+        rows["account_id"].drop_nulls().n_unique() < MIN_ACCOUNTS
+        or rows["rep_id"].drop_nulls().n_unique() < MIN_SELLERS
+    )
+
+
+def _closed_in(marts: Marts, quarter: int, needs: str) -> tuple[pl.DataFrame, float, str] | None:
+    """Deals of a quarter with a known `needs`, their share of all, and the quarter's name; None without any."""
+    when = _quarter_name(quarter)
+    if marts.deals[needs].null_count() == len(marts.deals):
+        return None
+    closed = marts.deals.filter(_c("cohort_quarter") == when)
+    known = closed.filter(_c(needs).is_not_null())
+    return known, len(known) / max(len(closed), 1), when
+
+
+def _middle_emcr(marts: Marts, quarter: int) -> Figure | None:
+    """Median of deal EMCR with the distribution-free interval of order statistics (Conover 1999, 3.2)."""
+    found = _closed_in(marts, quarter, "emcr")
+    if found is None:
+        return None
+    deals, known, when = found
+    if _is_small(deals):
+        return Figure(None, None, None, None, when, None, known, suppressed=True)
+    values = deals["emcr"].sort().to_numpy()
+    n = len(values)
+    reach = 1.959964 * np.sqrt(n) / 2
+    ranks = (np.ceil(n / 2), np.floor(n / 2 - reach), np.ceil(n / 2 + 1 + reach))
+    middle, lo, hi = (float(values[int(np.clip(rank, 1, n)) - 1]) for rank in ranks)
+    return Figure(middle, lo, hi, n, when, 1.0, known)
+
+
+def _share_of_closed(marts: Marts, quarter: int, *, needs: str, holds: pl.Expr) -> Figure | None:
+    found = _closed_in(marts, quarter, needs)
+    if found is None:
+        return None
+    deals, known, when = found
+    return _share(deals, holds, when, 1.0, known)
+
+
+def _share(deals: pl.DataFrame, holds: pl.Expr, when: str, mature: float, known: float) -> Figure:
+    if _is_small(deals):
+        return Figure(None, None, None, None, when, None, known, suppressed=True)
+    share = estimate_share(deals.select(holds.sum()).item(), len(deals))
+    return Figure(float(share.estimate), float(share.lo), float(share.hi), len(deals), when, mature, known)
+
+
+def _refunded(marts: Marts, quarter: int) -> Figure | None:
+    """Share refunded within 90 days, of the newest quarter of deals all of which are mature."""
+    if marts.deals["refunded_90d"].null_count() == len(marts.deals):
+        return None
+    # the newest quarter whose last day lies 90 days back: at least one whole quarter before
+    when = _quarter_name(quarter - 1)
+    closed = marts.deals.filter(_c("cohort_quarter") == when)
+    mature = closed.filter(_c("mature_90d") & _c("refunded_90d").is_not_null())
+    return _share(mature, _c("refunded_90d"), when, len(mature) / max(len(closed), 1), 1.0)
+
+
+def _lost(marts: Marts, quarter: int, *, days: int, quarters_back: int) -> Figure | None:
+    """Share lost within `days`, of the deals closed so many quarters earlier."""
+    when = _quarter_name(quarter - quarters_back)
+    cohorts = marts.churn.filter((_c("dimension") == "cohort_quarter") & (_c("horizon_days") == days))
+    if cohorts["cif_churn"].null_count() == len(cohorts) and not cohorts["suppressed"].any():
+        return None
+    row = _one(cohorts.filter(_c("value") == when))
+    if row is None:
+        return Figure(None, None, None, None, when, None)
+    return Figure(
+        row["cif_churn"], row["cif_churn_lo"], row["cif_churn_hi"], row["n"], when, row["mature_share"], 1.0, row["suppressed"]
+    )  # fmt: skip
+
+
+def _complaint_rate(marts: Marts, quarter: int, *, category: str) -> Figure | None:
+    everyone = marts.complaints.filter((_c("dimension") == "all") & (_c("category") == category))
+    if everyone.is_empty():
+        return None
+    when = _quarter_name(quarter)
+    row = _one(everyone.filter(_c("period") == when))
+    if row is None:
+        return Figure(None, None, None, None, when, None)
+    return Figure(
+        row["rate_per_1000"], row["rate_per_1000_lo"], row["rate_per_1000_hi"], row["n"], when, 1.0, 1.0, row["suppressed"]
+    )  # fmt: skip
+
+
+def _one(rows: pl.DataFrame) -> dict[str, Any] | None:
+    return rows.row(0, named=True) if len(rows) == 1 else None
+
+
+def _ends(table: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Highest and lowest known group of the leading dimension."""
+    for dimension in LEADING:
+        groups = table.filter((_c("dimension") == dimension) & (_c("value") != "unknown")).sort("value_order")
+        if len(groups) >= 2:
+            return groups.row(-1, named=True), groups.row(0, named=True)
+    return None
+
+
+def _lost_gap(marts: Marts, quarter: int) -> Figure | None:
+    """Difference of two incidences; limits from theirs (MOVER: Zou and Donner 2008)."""
+    ends = _ends(marts.churn.filter(_c("horizon_days") == 180))
+    if ends is None:
+        return None
+    high, low = ends
+    groups = (high["value"], low["value"], high["dimension"])
+    numbers = [row[f"cif_churn{end}"] for row in ends for end in ("", "_lo", "_hi")]
+    when = f"all quarters to {_quarter_name(quarter)}"
+    hidden = high["suppressed"] or low["suppressed"]
+    if hidden or any(x is None for x in numbers):
+        return Figure(None, None, None, None, when, None, suppressed=hidden, groups=groups)
+    p1, l1, u1, p0, l0, u0 = numbers
+    mature = min(row["mature_share"] for row in ends)
+    return Figure(
+        p1 - p0,
+        p1 - p0 - float(np.hypot(p1 - l1, u0 - p0)),
+        p1 - p0 + float(np.hypot(u1 - p1, p0 - l0)),
+        high["n"] + low["n"],
+        when,
+        mature,
+        groups=groups,
+    )
+
+
+def _complaint_ratio(marts: Marts, quarter: int) -> Figure | None:
+    whole = marts.complaints.filter((_c("category") == "all") & (_c("period") == "all"))
+    ends = _ends(whole)
+    if ends is None:
+        return None
+    high, low = ends
+    groups = (high["value"], low["value"], high["dimension"])
+    when = f"all quarters to {_quarter_name(quarter)}"
+    if high["suppressed"] or low["suppressed"]:
+        return Figure(None, None, None, None, when, None, suppressed=True, groups=groups)
+    counts = [row[c] for row in ends for c in ("complaints", "account_months")]
+    ratio = compare_rates(*counts)
+    value, lo, hi = (float(x) if np.isfinite(x) else None for x in (ratio.estimate, ratio.lo, ratio.hi))
+    return Figure(value, lo, hi, high["n"] + low["n"], when, groups=groups)
+
+
+def _left_hop(marts: Marts, quarter: int, *, hop: str, days: int, quarters_back: int) -> Figure | None:
+    """Share of items that left a hop within `days`, of those that entered it so many quarters earlier."""
+    rows = marts.hops.filter(_c("hop") == hop)
+    if rows.is_empty():
+        return None
+    number = quarter - quarters_back
+    entered = rows.filter(_c("quarter") == number)
+    when = _quarter_name(number)
+    if _is_small(entered):
+        return Figure(None, None, None, None, when, None, suppressed=True)
+    steps = fit_cumulative_incidence(entered.lazy(), duration="days", causes=(1,)).drop("cause")
+    at = read_horizons(steps, [], [days]).collect().row(0, named=True)
+    followed = entered.select((_c("time_since") >= days).mean()).item()
+    return Figure(at["incidence"], at["incidence_lo"], at["incidence_hi"], len(entered), when, followed)
+
+
+_DEALS = "Of the deals closed in {when}, {value} "
+_CAUTION = " This is an association, not evidence of a cause."
+
+MEASURES: Final = (
+    Measure("Commission on the next dollar, median deal", "money of pay per money of credit", _middle_emcr,
+            "Half of the deals closed in {when} paid their sellers {value} or more on the money they brought."),
+    Measure("Deals paid over 1.25 times the base rate", "share of 1",
+            partial(_share_of_closed, needs="relative_intensity", holds=_c("relative_intensity") > HIGH_INTENSITY),
+            _DEALS + "paid their sellers more than 1.25 times the plan's base rate."),
+    Measure("Deals that carried a seller over a threshold", "share of 1",
+            partial(_share_of_closed, needs="is_pivotal", holds=_c("is_pivotal")),
+            _DEALS + "carried a seller over a threshold of the pay plan."),
+    Measure("Deals closed in the last five days of the month", "share of 1",
+            partial(_share_of_closed, needs="month_end", holds=_c("month_end")),
+            _DEALS + "were closed in the last five days of a month, which are about a sixth of all days."),
+    Measure("Customers lost within 180 days", "share of 1", partial(_lost, days=180, quarters_back=2),
+            _DEALS + "had lost their customer 180 days later."),
+    Measure("Customers lost within 365 days", "share of 1", partial(_lost, days=365, quarters_back=4),
+            _DEALS + "had lost their customer 365 days later."),
+    Measure("Difference in customers lost, highest against lowest group", "points", _lost_gap,
+            "Deals by {dimension}: group {high} is associated with a share of customers lost within 180 days that is {value} "
+            "against group {low}, over {when}." + _CAUTION, has_quarter=False),
+    Measure("Complaints", "complaints per 1,000 account-months", partial(_complaint_rate, category="all"),
+            "In {when} there were {value} complaints per 1,000 account-months."),
+    Measure("Complaints about how it was sold", "complaints per 1,000 account-months", partial(_complaint_rate, category="mis_sale"),
+            "In {when} there were {value} complaints about mis-selling per 1,000 account-months."),
+    Measure("Ratio of complaints, highest against lowest group", "ratio", _complaint_ratio,
+            "Deals by {dimension}: group {high} is associated with {value} times the complaint rate of group {low}, over {when}."
+            + _CAUTION, has_quarter=False),
+    Measure("Deals refunded within 90 days", "share of 1", _refunded, _DEALS + "were refunded within 90 days."),
+    Measure("Feedback triaged within 30 days", "share of 1", partial(_left_hop, hop="triaged", days=30, quarters_back=1),
+            "Of the feedback captured in {when}, {value} was triaged within 30 days."),
+    Measure("Feedback decided within 90 days", "share of 1", partial(_left_hop, hop="decided", days=90, quarters_back=1),
+            "Of the feedback that came up for a decision in {when}, {value} was decided within 90 days."),
+    Measure("Customers told back within 90 days", "share of 1", partial(_left_hop, hop="told_back", days=90, quarters_back=1),
+            "Of the feedback ready for an answer in {when}, {value} was told back to the customer within 90 days."),
+    Measure("Feedback seen by the board within 90 days", "share of 1", partial(_left_hop, hop="board_seen", days=90, quarters_back=1),
+            "Of the feedback captured in {when}, {value} reached the board within 90 days."),
+)  # fmt: skip

@@ -1,0 +1,301 @@
+"""The board's page: numbers that follow from the marts, nothing small, nothing that runs."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from assets.board.charts import draw_all, draw_bunching, draw_churn
+from assets.board.measures import MEASURES
+from assets.board.page import render_board
+from assets.board.scorecard import format_number, score
+from assets.company import Company
+from assets.evidence.complaint_rates import rate_complaints
+from assets.evidence.lags import estimate_lags
+from assets.evidence.retention import estimate_churn
+from expectations.contracts import TABLES
+
+COMPANY = Company(
+    reporting_currency="USD",
+    timezone="UTC",
+    as_of=date(2025, 12, 31),
+    sources=frozenset({"complaints", "feedback", "feedback_events"}),
+)
+EVIL = "<script>alert(1)</script>"
+
+
+def table(name: str, rows: list[dict[str, object]]) -> pl.LazyFrame:
+    schema = TABLES[name].schema
+    return pl.DataFrame([{c: row.get(c) for c in schema} for row in rows], schema=schema).lazy()
+
+
+def quarter(day: date) -> str:
+    return f"{day.year}-Q{(day.month + 2) // 3}"
+
+
+def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
+    """A firm in which the highest fifth loses customers twice as fast, and complains twice as much."""
+    rng = np.random.default_rng(21)
+    outcomes, events, hops, months, incentives = [], [], [], [], []
+    for i in range(deals):
+        closed = date(2024, 1, 1) + timedelta(days=int(rng.integers(0, 720)))
+        fifth = int(rng.integers(1, 6))
+        left = closed + timedelta(days=int(rng.exponential(700 / (1 + (fifth - 1) / 4))))
+        seen = (COMPANY.as_of - closed).days
+        outcomes.append({
+            "opportunity_id": f"o{i}", "account_id": f"a{i}", "rep_id": f"r{i % sellers}", "closed_on": closed, "clock_start_on": closed,
+            "churned_on": left if left <= COMPANY.as_of else None, "observed_until": COMPANY.as_of, "cohort_quarter": quarter(closed),
+            "emcr": 0.05 + fifth / 50, "relative_intensity": 0.75 + fifth / 8, "emcr_quintile": fifth, "is_pivotal": i % 7 == 0,
+            "month_end": closed.day >= 26, "intensity_band": "1" if fifth < 4 else "over 1.25 to 1.5",
+            "segment": EVIL if i % 2 else "SMB", "mature_90d": seen >= 90, "refunded_90d": i % 20 == 0 if seen >= 90 else None,
+        })  # fmt: skip
+        incentives.append({
+            "opportunity_id": f"o{i}", "rep_id": f"r{i % sellers}", "component": "commission", "credit_type": "primary",
+            "attainment_after": float(rng.uniform(0.4, 1.6)),
+        })  # fmt: skip
+        months.append({
+            "account_id": f"a{i}", "opportunity_id": f"o{i}", "month": f"2025-{1 + i % 12:02d}", "rep_id": f"r{i % sellers}",
+            "account_days": 30.0, "complaints": int(i % 9 == 0),
+        })  # fmt: skip
+        if rng.random() < 0.1 * fifth:
+            day = closed + timedelta(days=int(rng.integers(0, 90)))
+            events.append(
+                {
+                    "kind": "complaint",
+                    "event_id": f"c{i}",
+                    "opportunity_id": f"o{i}",
+                    "date": day,
+                    "category": "mis_sale",
+                }
+            )
+        entered = datetime(closed.year, closed.month, closed.day, tzinfo=UTC)
+        wait = float(rng.exponential(25))
+        end = (datetime(2026, 1, 1, tzinfo=UTC) - entered) / timedelta(days=1)
+        hops.append({
+            "feedback_id": f"f{i}", "hop": ["triaged", "decided", "board_seen"][i % 3], "opportunity_id": f"o{i}", "account_id": f"a{i}",
+            "entered_at": entered, "left_at": entered + timedelta(days=wait) if wait < end else None, "days": min(wait, end),
+            "business_days": int(min(wait, end)), "censored": wait >= end,
+        })  # fmt: skip
+    made = {
+        "deal_outcomes": table("deal_outcomes", outcomes),
+        "feedback_hops": table("feedback_hops", hops),
+        "account_months": table("account_months", months),
+        "deal_incentives": table("deal_incentives", incentives),
+    }
+    made["churn_by_incentive"] = estimate_churn(made["deal_outcomes"], COMPANY)[0].collect().lazy()
+    made["complaints_by_incentive"] = (
+        rate_complaints(made["deal_outcomes"], table("customer_events", events), COMPANY)[0].collect().lazy()
+    )
+    made["feedback_lag_by_incentive"] = (
+        estimate_lags(made["feedback_hops"], made["deal_outcomes"], COMPANY).collect().lazy()
+    )
+    return made
+
+
+SCORED = ("deal_outcomes", "churn_by_incentive", "complaints_by_incentive", "feedback_hops")
+
+
+@pytest.fixture(scope="module")
+def marts() -> dict[str, pl.LazyFrame]:
+    return firm()
+
+
+@pytest.fixture(scope="module")
+def scorecard(marts: dict[str, pl.LazyFrame]) -> pl.DataFrame:
+    return score(**{name: marts[name] for name in SCORED}, company=COMPANY).collect()
+
+
+def line(scorecard: pl.DataFrame, name: str) -> dict[str, object]:
+    return scorecard.row(by_predicate=pl.col("measure_name") == name, named=True)
+
+
+def test_there_are_at_most_fifteen_numbers_each_with_its_sentence(scorecard: pl.DataFrame) -> None:
+    contract = TABLES["board_scorecard"]
+    assert scorecard.schema == contract.schema
+    assert len(MEASURES) == 15
+    assert 10 <= len(scorecard) <= 15
+    assert not scorecard.select(contract.key).is_duplicated().any()
+    assert set(scorecard["quarter"]) == {"2025-Q4"}
+    assert scorecard["sentence"].str.ends_with(")").all()
+    assert not scorecard["sentence"].str.contains(r"(?i)\beffect|caused|because of").any()
+    inside = (pl.col("measure_lo") <= pl.col("measure_value")) & (
+        pl.col("measure_value") <= pl.col("measure_hi")
+    )
+    assert scorecard.select(inside.all()).item()
+
+
+def test_shares_of_a_quarter_are_counted_and_compared_with_the_quarter_before(
+    marts, scorecard: pl.DataFrame
+) -> None:
+    deals = marts["deal_outcomes"].collect()
+    share = {
+        q: deals.filter(pl.col("cohort_quarter") == q)
+        .select((pl.col("relative_intensity") > 1.25).mean())
+        .item()
+        for q in ("2025-Q4", "2025-Q3")
+    }
+    got = line(scorecard, "Deals paid over 1.25 times the base rate")
+    assert got["measure_value"] == pytest.approx(share["2025-Q4"], abs=1e-8)
+    assert got["change_value"] == pytest.approx(share["2025-Q4"] - share["2025-Q3"], abs=1e-7)
+
+
+def test_losses_are_those_of_the_newest_quarter_that_had_the_time(marts, scorecard: pl.DataFrame) -> None:
+    churn = marts["churn_by_incentive"].collect()
+    cohort = churn.row(
+        by_predicate=(pl.col("dimension") == "cohort_quarter")
+        & (pl.col("value") == "2025-Q2")
+        & (pl.col("horizon_days") == 180),
+        named=True,
+    )
+    got = line(scorecard, "Customers lost within 180 days")
+    assert (got["measure_value"], got["n"], got["mature_share"]) == (cohort["cif_churn"], cohort["n"], 1.0)
+    assert "2025-Q2" in str(got["sentence"])
+    assert got["quality_grade"] == "A"
+
+
+def test_the_gap_has_the_planted_direction_and_says_associated(scorecard: pl.DataFrame) -> None:
+    gap = line(scorecard, "Difference in customers lost, highest against lowest group")
+    assert gap["measure_lo"] > 0
+    assert "associated with" in str(gap["sentence"])
+    ratio = line(scorecard, "Ratio of complaints, highest against lowest group")
+    assert ratio["measure_lo"] > 1
+
+
+def test_few_people_are_not_shown() -> None:
+    small = firm(deals=300, sellers=4)
+    got = score(**{name: small[name] for name in SCORED}, company=COMPANY).collect()
+    numbers = ["measure_value", "measure_lo", "measure_hi", "change_value", "n", "mature_share"]
+    assert got["suppressed"].all()
+    assert got.select(pl.col(numbers).is_null().all()).row(0) == (True,) * len(numbers)
+    assert "not shown" in render_board(got, [])
+
+
+def test_absent_sources_leave_their_lines_out(marts) -> None:
+    bare = marts["deal_outcomes"].with_columns(
+        pl.lit(None, pl.Float64).alias("emcr"), pl.lit(None, pl.Float64).alias("relative_intensity"),
+        pl.lit(None, pl.Boolean).alias("is_pivotal"), pl.lit(None, pl.Boolean).alias("refunded_90d"),
+    )  # fmt: skip
+    got = score(
+        deal_outcomes=bare,
+        churn_by_incentive=marts["churn_by_incentive"].filter(pl.col("dimension") != "emcr_quintile"),
+        complaints_by_incentive=TABLES["complaints_by_incentive"].empty(),
+        feedback_hops=TABLES["feedback_hops"].empty(),
+        company=COMPANY,
+    ).collect()
+    assert got["measure_name"].to_list() == [
+        "Deals closed in the last five days of the month",
+        "Customers lost within 180 days",
+        "Customers lost within 365 days",
+        "Difference in customers lost, highest against lowest group",
+    ]
+    assert "last five days of the month: group yes" in got["sentence"][3]
+
+
+def test_an_empty_firm_still_has_a_page() -> None:
+    empty = score(**{name: TABLES[name].empty() for name in SCORED}, company=COMPANY).collect()
+    assert empty.is_empty()
+    assert "Nothing can be said yet" in render_board(empty, [])
+
+
+def test_row_order_does_not_matter(marts, scorecard: pl.DataFrame) -> None:
+    shuffled = {
+        name: marts[name].collect().sample(fraction=1, shuffle=True, seed=1).lazy() for name in SCORED
+    }
+    assert_frame_equal(score(**shuffled, company=COMPANY).collect(), scorecard, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "signed", "text"),
+    [(0.1234, "share of 1", False, "12.3 %"), (-0.01, "share of 1", True, "-1.0 points"), (0.05, "points", False, "+5.0 points"),
+     (1.5, "ratio", False, "1.50"), (None, "ratio", False, "not known")],
+)  # fmt: skip
+def test_numbers_read_as_people_say_them(value, unit, signed, text) -> None:
+    assert format_number(value, unit, signed=signed) == text
+
+
+class _Page(HTMLParser):
+    """What a browser would fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href", "srcset", "action", "data")]
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+
+def test_the_page_is_self_contained_and_escapes_what_comes_from_data(marts, scorecard: pl.DataFrame) -> None:
+    frames = {name: frame.collect() for name, frame in marts.items()}
+    charts = [*draw_all(frames), draw_churn(frames["churn_by_incentive"], "segment")]
+    assert len(charts) == 7
+    coverage = pl.DataFrame(
+        {
+            "table": ["quotas", "accounts", EVIL],
+            "column": ["", "", ""],
+            "present": [False, True, False],
+            "switches_off": ["attainment", None, None],
+        }
+    )
+    evil = scorecard.with_columns(measure_name=pl.lit(EVIL), sentence=pl.lit(EVIL))
+    html = render_board(evil, charts, source_coverage=coverage, facts={EVIL: EVIL, "Snapshot": 3})
+    page = _Page()
+    page.feed(html)
+    assert "script" not in page.tags
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= len(scorecard)
+    assert page.addresses
+    assert all(a.startswith("data:image/svg+xml;base64,") for a in page.addresses)
+    assert not re.search(r"https?://|@import|url\(", html)
+    assert "attainment" in html
+    assert len(page.images) == len(charts)
+    for image in page.images:
+        assert image["alt"]
+        svg = base64.b64decode(str(image["src"]).split(",", 1)[1]).decode()
+        tags = {node.tag.split("}")[1] for node in ET.fromstring(svg).iter()}
+        assert "script" not in tags
+        assert not re.search(r'(?:href|src)="(?!#)', svg)
+
+
+def test_every_picture_says_its_numbers_in_words(marts) -> None:
+    frames = {name: frame.collect() for name, frame in marts.items()}
+    chart = draw_churn(frames["churn_by_incentive"])
+    assert chart is not None
+    top = frames["churn_by_incentive"].row(
+        by_predicate=(pl.col("dimension") == "emcr_quintile")
+        & (pl.col("value") == "5")
+        & (pl.col("horizon_days") == 180),
+        named=True,
+    )
+    assert f"5: {100 * top['cif_churn']:.1f} %" in chart.text
+
+
+def test_bars_of_few_people_are_left_out() -> None:
+    rows = [
+        {
+            "opportunity_id": f"o{i}",
+            "rep_id": f"r{i % 6}",
+            "credit_type": "primary",
+            "attainment_after": 1.02 if i < 9 else 0.97,
+        }
+        for i in range(40)
+    ]
+    outcomes = [{"opportunity_id": f"o{i}", "account_id": f"a{i}"} for i in range(40)]
+    chart = draw_bunching(
+        table("deal_incentives", rows).collect(), table("deal_outcomes", outcomes).collect()
+    )
+    assert chart is not None
+    assert "Most deals, 31, lie from 95 to 100" in chart.text
+    assert "1 steps with too few" in chart.text
