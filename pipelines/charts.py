@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from assets.board.charts import Chart, draw_all, draw_churn, draw_complaints, draw_emcr, draw_lags, draw_trend
+from expectations.contracts import TABLES
 from expectations.model import Table
+
+# the tables that have a picture worth having
+_DRAWN: dict[str, Callable[[pl.DataFrame], Chart | None]] = {
+    "churn_by_incentive": draw_churn,
+    "complaints_by_incentive": draw_complaints,
+    "feedback_lag_by_incentive": draw_lags,
+    "deal_outcomes": draw_emcr,
+    "account_months": draw_trend,
+}
+_ON_THE_BOARD = (*_DRAWN, "deal_incentives")
 
 
 def chart_of(contract: Table, frame: pl.LazyFrame) -> str:
-    """The table's chart as a data URI of SVG; empty where it has none."""
-    del contract, frame
-    return ""
+    """The table's chart as a Markdown image with its words as text alternative; empty where it has none."""
+    draw = _DRAWN.get(contract.name)
+    chart = draw(frame.collect()) if draw else None
+    if chart is None:
+        return ""
+    words = chart.text.replace("[", "(").replace("]", ")").replace("\n", " ")
+    return f"![{words}](data:image/svg+xml;base64,{b64encode(chart.svg.encode()).decode()})"
 
 
-def board_charts(folder: Path) -> dict[str, str]:
-    """Charts of the board's page by title."""
-    del folder
-    return {}
+def board_charts(folder: Path) -> Sequence[Chart]:
+    """The charts of the board's page, from the tables of a snapshot under construction."""
+    return draw_all({name: _read(folder, name) for name in _ON_THE_BOARD})
+
+
+def _read(folder: Path, name: str) -> pl.DataFrame:
+    """A published table, whole or by month; no rows where it was not published."""
+    place = folder / TABLES[name].layer.value
+    files = [
+        f for f in (place / f"{name}.parquet", *sorted((place / name).rglob("*.parquet"))) if f.is_file()
+    ]
+    if not files:
+        return TABLES[name].empty().collect()
+    return pl.read_parquet(files, hive_partitioning=False, glob=False)

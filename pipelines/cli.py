@@ -61,7 +61,10 @@ def _common(
 @app.command()
 def demo(
     home: Home = None,
-    deals: Annotated[int, typer.Option(min=200, help="Deals won in 36 months; other spans hold proportionally more or fewer.")] = 6000,
+    deals: Annotated[
+        int,
+        typer.Option(min=200, help="Deals won in 36 months; other spans hold proportionally more or fewer."),
+    ] = 6000,
     months: Annotated[int, typer.Option(min=12, max=120)] = 36,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     effect: Effect = Effect.HARM,
@@ -75,7 +78,10 @@ def demo(
 @app.command()
 def simulate(
     out: Path,
-    deals: Annotated[int, typer.Option(min=200, help="Deals won in 36 months; other spans hold proportionally more or fewer.")] = 6000,
+    deals: Annotated[
+        int,
+        typer.Option(min=200, help="Deals won in 36 months; other spans hold proportionally more or fewer."),
+    ] = 6000,
     months: Annotated[int, typer.Option(min=12, max=120)] = 36,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     effect: Effect = Effect.HARM,

@@ -48,17 +48,17 @@ def write_documents(
     package = make_datapackage(files, name="aftersale", version=final.name, as_of=as_of)
     (folder / "datapackage.json").write_text(json.dumps(package, indent=1))
     (folder / "data_dictionary.md").write_text(write_dictionary([TABLES[p.split("/")[1]] for p in files]))
-    (folder / "board.html").write_text(render_page(folder, as_of))
+    (folder / "board.html").write_text(render_page(folder, final, as_of))
     (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version))
 
 
-def render_page(folder: Path, as_of: str) -> str:
+def render_page(folder: Path, final: Path, as_of: str) -> str:
     """The board's page from the tables of a snapshot."""
     return render_board(
         read_table(folder, "board_scorecard"),
         board_charts(folder),
-        read_table(folder, "source_coverage"),
-        as_of=as_of,
+        source_coverage=read_table(folder, "source_coverage"),
+        facts={"Snapshot": final.name, "Data up to": as_of},
     )
 
 

@@ -42,7 +42,17 @@ SUBSCRIPTION_EVENTS = Table(
         *pick(
             VOCABULARY,
             "kind!!",
-            values=("start", "renew", "upgrade", "downgrade", "cancel_request", "cancel", "refund", "dispute", "reactivate"),
+            values=(
+                "start",
+                "renew",
+                "upgrade",
+                "downgrade",
+                "cancel_request",
+                "cancel",
+                "refund",
+                "dispute",
+                "reactivate",
+            ),
             closed=True,
         ),
         *pick(VOCABULARY, "requested_at effective_at!! mrr_delta amount"),
