@@ -210,7 +210,7 @@ def _run_step(
     assert step.version is not None
     shown: dict[str, Any] = {"check_results": results}
     frame = workshop.scan_step(contract, step)
-    metadata = describe_step(contract, step, frame.head(PREVIEW_ROWS).collect(), chart_of(contract, frame))
+    metadata = describe_step(step, frame.head(PREVIEW_ROWS).collect(), chart_of(contract, frame))
     if step.reused:
         workshop.commit(step)
         yield dg.MaterializeResult(

@@ -69,7 +69,7 @@ def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColu
 
 
 def describe_step(
-    contract: Table, step: Step, preview: pl.DataFrame | None, chart: str = ""
+    step: Step, preview: pl.DataFrame | None, chart: str = ""
 ) -> dict[str, dg.MetadataValue[Any]]:
     """Metadata of one materialisation. `chart` is Markdown, shown inline."""
     version = step.version
