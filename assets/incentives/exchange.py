@@ -118,14 +118,20 @@ class Exchange:
             The rows in any order; `name` is null where a rate is missing.
         """
         where = {"day": day, "fixed_day": fixed_day, "policy": policy}
-        rated = self.find_rate(rows, "_from", currency=currency, **where)
+        is_same = pl.col(currency).is_null() | (pl.col(currency) == pl.col(to)).fill_null(value=False)
+        numbered = rows.with_row_index("_foreign")
+        # most money needs no rate: only the rest meets the tables of rates
+        foreign = numbered.filter(~is_same).select("_foreign", name, currency, to, day, fixed_day, policy)
+        rated = self.find_rate(foreign, "_from", currency=currency, **where)
         rated = self.find_rate(rated, "_to", currency=to, **where)
-        # 1e-8 of a cent of headroom: cents times 1e8 stays far below 127 bits
+        # cents times 1e8 stays far below 127 bits
         converted = divide_half_up(
             whole_cents(pl.col(name)) * whole_units(pl.col("_from")).cast(pl.Int128),
             whole_units(pl.col("_to")).cast(pl.Int128),
         )
-        is_same = pl.col(currency).is_null() | (pl.col(currency) == pl.col(to)).fill_null(value=False)
-        return rated.with_columns(
-            pl.when(is_same).then(pl.col(name)).otherwise(as_money(converted)).alias(name)
-        ).drop("_from", "_to")
+        money = rated.select("_foreign", as_money(converted).alias("_converted"))
+        return (
+            numbered.join(money, on="_foreign", how="left")
+            .with_columns(pl.when(is_same).then(name).otherwise("_converted").alias(name))
+            .drop("_foreign", "_converted")
+        )
