@@ -36,7 +36,7 @@ from pipelines.workshop import RunWorkshop
 
 IO_MANAGER = "warehouse"
 OWNERS = ["team:data-engineering"]
-_SOURCE_RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+SOURCE_RETRIES, SOURCE_RETRY_SECONDS = 2, 3
 
 
 def declared_assets(package: ModuleType = assets) -> dict[str, TableAsset | SourceAsset]:
@@ -127,7 +127,6 @@ def build_asset(
         partitions_def=months if contract.partitioned else None,
         backfill_policy=dg.BackfillPolicy.single_run() if contract.partitioned else None,
         code_version=str(contract.version),
-        retry_policy=_SOURCE_RETRY if isinstance(asset, SourceAsset) else None,
     )
     def run(context: dg.AssetExecutionContext, **inputs: Version) -> Iterator[Any]:
         workshop: RunWorkshop = context.resources.workshop
@@ -194,7 +193,7 @@ def _run_step(
     except SourceUnreachableError as error:
         # retried; if it stays so, this is what the run's record says
         workshop.trouble = str(error)
-        raise
+        raise dg.RetryRequested(SOURCE_RETRIES, SOURCE_RETRY_SECONDS) from error
     except Exception as error:
         workshop.finish(State.FAILED, f"{contract.path}: {error}")
         raise

@@ -19,7 +19,8 @@ def workshop_resource(
 
     @contextmanager
     def make(context: dg.InitResourceContext) -> Iterator[RunWorkshop]:
-        workshop = RunWorkshop(home, load_configuration, context.run_id or "no_run", tell)
+        run_id = context.run.run_id if context.run else "no_run"
+        workshop = RunWorkshop(home, load_configuration, run_id, tell)
         yield workshop
         workshop.end()
 

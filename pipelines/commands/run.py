@@ -100,14 +100,20 @@ def _execute(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             **options,
         )
-    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    errors_found = [error for error in failures if error is not None]
+    errors_found = [error for event in result.all_events if (error := _error_of(event)) is not None]
     if not result.success:
         # trouble outside the steps' own code (a full disk at the commit, a bug) has left no word yet
         message = _root_cause(errors_found[0]) if errors_found else "Dagster could not run the job"
         Runs(home).conclude(result.run_id, State.FAILED, message)
     codes = [_code_of(error) for error in errors_found]
     return result.run_id, max(codes, default=Exit.PUBLISHED if result.success else Exit.FAILED)
+
+
+def _error_of(event: Any) -> Any:
+    """The error that an event carries: of a step, or of the job before any step."""
+    if event.is_step_failure:
+        return event.step_failure_data.error
+    return event.job_failure_data.error if event.is_job_failure else None
 
 
 def _root_cause(error: Any) -> str:

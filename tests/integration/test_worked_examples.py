@@ -1,0 +1,150 @@
+"""The worked examples of commission mathematics, from source files through the whole pipeline to the published marts.
+
+The numbers are those of the design (02-commission, table of worked examples); each example is a seller of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipelines.commands.run import run_pipeline
+from pipelines.exits import Exit
+from tests.integration.company_files import won, write_company
+
+P_TIERS = [("0", "0.08", ""), ("1", "0.12", ""), ("1.5", "0.16", "")]
+D_TIERS = [("0", "0.06", ""), ("1", "0.08", ""), ("1.5", "0.10", "")]
+E_TIERS = [("0", "0.05", ""), ("1", "0.06", ""), ("1.25", "0.07", "")]
+
+# plan: (method, tiers, cap, gate)
+PLANS: dict[str, tuple[str, list[tuple[str, str, str]], str, str]] = {
+    "P": ("incremental", P_TIERS, "", ""),
+    "PR": ("retroactive", P_TIERS, "", ""),
+    "D": ("incremental", D_TIERS, "", ""),
+    "DR": ("retroactive", D_TIERS, "", ""),
+    "E": ("incremental", E_TIERS, "", ""),
+    "F": ("incremental", P_TIERS, "30000", ""),
+    "G": ("incremental", [("0", "0.05", ""), ("1", "0.05", "6000")], "", "0.6"),
+    "SE": ("incremental", [("0", "0.02", "")], "", ""),
+}
+QUOTAS = {"P": "250000", "PR": "250000", "D": "100000", "DR": "100000", "E": "100000", "F": "250000", "G": "200000"}
+
+# one deal of x on a seller who has nothing yet: added pay = C(x)
+TOTALS = [
+    *[("A", "P", x, pay) for x, pay in [("100000", 8000), ("249999", 19999.92), ("250000", 20000), ("300000", 26000), ("400000", 39000)]],
+    *[("B", "PR", x, pay) for x, pay in [("100000", 8000), ("249999", 19999.92), ("250000", 30000), ("300000", 36000), ("400000", 64000)]],
+    ("D", "D", "110000", 6800), ("D", "DR", "110000", 8800), ("D", "D", "160000", 11000), ("D", "DR", "160000", 16000),
+    ("E", "E", "150000", 8250),
+    ("G", "G", "119999", 0), ("G", "G", "120000", 6000), ("G", "G", "199999", 9999.95), ("G", "G", "200000", 16000),
+]  # fmt: skip
+
+# (example, plan, credit before, deal, emcr, added pay)
+STEPS = [
+    ("C", "P", "230000", "40000", 0.10, 4000),
+    ("C", "PR", "230000", "40000", 0.35, 14000),
+    ("F", "F", "320000", "40000", 0.04, 1600),
+    ("F", "F", "360000", "40000", 0.0, 0),
+]
+
+
+def build_sources(folder: Path) -> Path:
+    """One company that holds every example."""
+    plans, tiers, components, assignments, quotas, reps, deals, credits = ([] for _ in range(8))  # type: ignore[var-annotated]
+    for plan, (method, edges, cap, gate) in PLANS.items():
+        plans.append({"plan_id": plan, "version": 1, "valid_from": "2025-01-01", "currency": "USD", "timezone": "America/New_York", "tier_method": method, "cap": cap})
+        components.append({"plan_id": plan, "version": 1, "component": "commission", "measure": "revenue", "weight": "1", "gate_attainment": gate, "gate_from": "first_unit" if gate else ""})
+        tiers += [{"plan_id": plan, "version": 1, "component": "commission", "tier": k, "from_attainment": a, "rate": r, "lump_bonus": b} for k, (a, r, b) in enumerate(edges)]  # fmt: skip
+
+    def hire(rep: str, plan: str) -> None:
+        reps.append({"rep_id": rep, "role": "hunter"})
+        assignments.append({"rep_id": rep, "plan_id": plan, "version": 1, "valid_from": "2025-01-01"})
+        if plan in QUOTAS:
+            quotas.append({"rep_id": rep, "component": "commission", "period_start": "2025-01-01", "period_end": "2025-04-01", "amount": QUOTAS[plan]})
+
+    def sell(deal: str, at: str, amount: str, shares: list[tuple[str, str, str, str]]) -> None:
+        deals.append(won(deal, shares[0][0], at, amount))
+        credits.extend(
+            {"credit_id": f"{deal}-{rep}", "opportunity_id": deal, "rep_id": rep, "component": "commission", "split_weight": w, "credited_amount": x, "currency": "USD", "credit_type": kind, "credited_at": at}
+            for rep, w, x, kind in shares
+        )
+
+    for i, (_, plan, x, _pay) in enumerate(TOTALS):
+        hire(f"total{i}", plan)
+        sell(f"T{i}", "2025-02-03T10:00:00-05:00", x, [(f"total{i}", "1", x, "primary")])
+    for i, (_, plan, before, x, *_rest) in enumerate(STEPS):
+        hire(f"step{i}", plan)
+        sell(f"B{i}", "2025-02-03T10:00:00-05:00", before, [(f"step{i}", "1", before, "primary")])
+        sell(f"S{i}", "2025-02-04T10:00:00-05:00", x, [(f"step{i}", "1", x, "primary")])
+    hire("jA", "P")
+    hire("jB", "P")
+    hire("jE", "SE")
+    sell("JA0", "2025-02-03T10:00:00-05:00", "230000", [("jA", "1", "230000", "primary")])
+    sell("JB0", "2025-02-03T10:00:00-05:00", "100000", [("jB", "1", "100000", "primary")])
+    sell("J", "2025-02-04T10:00:00-05:00", "100000", [("jA", "0.6", "60000", "primary"), ("jB", "0.4", "40000", "primary"), ("jE", "1", "100000", "overlay")])  # fmt: skip
+    return write_company(
+        folder,
+        {
+            "accounts": [{"account_id": d["account_id"], "segment": "SMB"} for d in deals],
+            "reps": reps, "opportunities": deals, "credits": credits, "plans": plans, "plan_components": components,
+            "plan_tiers": tiers, "plan_assignments": assignments, "quotas": quotas,
+        },
+        company={"as_of": "2025-06-30"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Published marts of the company of examples."""
+    root = tmp_path_factory.mktemp("examples")
+    assert run_pipeline(root / "home", build_sources(root / "source")) is Exit.PUBLISHED
+    return root / "home" / "published" / "latest" / "marts"
+
+
+def price_of(marts: Path, deal: str) -> dict[str, Any]:
+    frame = pl.read_parquet(marts / "deal_incentives.parquet").filter(pl.col("opportunity_id") == deal)
+    assert frame.height == 1
+    return frame.row(0, named=True)
+
+
+@pytest.mark.parametrize(("number", "example", "pay"), [(i, f"{e} {p} {x}", pay) for i, (e, p, x, pay) in enumerate(TOTALS)])
+def test_total_pay(marts: Path, number: int, example: str, pay: float) -> None:
+    found = price_of(marts, f"T{number}")
+    assert float(found["added_pay_amount"]) == pytest.approx(pay, abs=1e-9), example
+    assert found["emcr_as_known"] == pytest.approx(pay / float(found["credited_amount"]), abs=5e-9)
+
+
+@pytest.mark.parametrize("number", range(len(STEPS)))
+def test_marginal_rate(marts: Path, number: int) -> None:
+    _, _, before, x, emcr, pay = STEPS[number]
+    found = price_of(marts, f"S{number}")
+    assert found["emcr_as_known"] == pytest.approx(emcr, abs=1e-12)
+    assert float(found["added_pay_amount"]) == pay
+    assert found["attainment_before"] == pytest.approx(int(before) / 250_000)
+    assert found["attainment_after"] == pytest.approx((int(before) + int(x)) / 250_000)
+
+
+def test_example_c_is_pivotal_and_eight_points_from_the_threshold(marts: Path) -> None:
+    for deal, relative in (("S0", 1.25), ("S1", 4.375)):
+        found = price_of(marts, deal)
+        assert found["is_pivotal"]
+        assert found["distance_to_threshold"] == pytest.approx(0.08)
+        assert found["relative_intensity"] == pytest.approx(relative)
+        assert found["days_to_period_end"] == 55  # 4 February to 31 March 2025
+
+
+def test_the_cap_binds_at_a_third_of_a_million(marts: Path) -> None:
+    assert not price_of(marts, "S3")["emcr_as_known"]
+    assert price_of(marts, "S3")["null_reason"] is None
+
+
+def test_example_j_adds_up_sellers_and_keeps_the_overlay_outside(marts: Path) -> None:
+    rows = pl.read_parquet(marts / "deal_incentives.parquet").filter(pl.col("opportunity_id") == "J")
+    pay = {(r["credit_type"], float(r["credited_amount"])): float(r["added_pay_amount"]) for r in rows.iter_rows(named=True)}
+    assert pay == {("primary", 60000.0): 6400.0, ("primary", 40000.0): 3200.0, ("overlay", 100000.0): 2000.0}
+    deal = pl.read_parquet(marts / "deal_outcomes.parquet").filter(pl.col("opportunity_id") == "J").row(0, named=True)
+    assert deal["emcr"] == pytest.approx(0.096, abs=1e-12)
+    assert deal["relative_intensity"] == pytest.approx(1.2, abs=1e-9)
+    assert deal["incentive_cost_share"] == pytest.approx(0.116, abs=1e-9)
