@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from assets.core.parse import parse
+from assets.core.reading import with_steps
 from expectations.contracts.crm import OPPORTUNITIES
 from pipelines.sources.config import Configuration
 from pipelines.sources.landing import ConfiguredLanding
@@ -62,7 +63,8 @@ def newest_close(configuration: Configuration, landing: ConfiguredLanding) -> da
             "opportunities need closed_at and is_won to find the day to look from; or set company.as_of"
         )
     newest = (
-        landed.rows.select(closed=parsed["closed_at"].value, won=parsed["is_won"].value)
+        with_steps(landed.rows, parsed.values())
+        .select(closed=parsed["closed_at"].value, won=parsed["is_won"].value)
         .filter("won")
         .select(pl.col("closed").dt.convert_time_zone(zone).dt.date().max())
         .collect(engine="streaming")

@@ -196,6 +196,7 @@ def _run_step(
         raise dg.RetryRequested(SOURCE_RETRIES, SOURCE_RETRY_SECONDS) from error
     except Exception as error:
         workshop.finish(State.FAILED, f"{contract.path}: {error}")
+        workshop.keep_traceback()
         raise
     workshop.record(contract.path, step, seconds=time.monotonic() - started)
     results = check_results(contract, groups, step.results)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,10 @@ def pseudonyms_for(configuration: Configuration) -> Pseudonyms:
     Raises SetupError when there is no key.
     """
     if key := os.environ.get("AFTERSALE_KEY"):
-        return Pseudonyms(key.encode())
+        try:
+            return Pseudonyms(key.encode())
+        except ValueError as error:
+            raise SetupError(f"AFTERSALE_KEY: {error}") from None
     if configuration.company.demo_seed is not None:
         return Pseudonyms(demo_key(configuration.company.demo_seed))
     raise SetupError(
@@ -206,6 +210,12 @@ class RunWorkshop:
         """Record how the run ended. The first trouble stays: what comes after is its consequence."""
         as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
         self.runs.conclude(self.run_id, state, message, as_of)
+
+    def keep_traceback(self) -> None:
+        """Write the traceback of the error being handled into the run's folder, for whoever mends it."""
+        folder = self.runs.folder(self.run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "traceback.txt").write_text(traceback.format_exc())
 
     def end(self) -> None:
         """The last word on a run that no other word was said about: jobs without a publish end here.

@@ -58,7 +58,7 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
         PayShape with one row per position, in order. A position that cannot be priced has NaN values.
     """
     plan = positions.join(schedules.rows, on=schedules.key, how="left", maintain_order="left")
-    quota = _floats(plan, pl.col("quota_amount"))
+    quota = _float(plan, pl.col("quota_amount"))
     unpriced = plan.select(
         (pl.col("_fault").is_not_null() | pl.col("_needs_quota").is_null())
         | (pl.col("_needs_quota") & (pl.col("quota_amount") > 0).not_().fill_null(value=True))
@@ -70,13 +70,13 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
         edges=np.where(np.isnan(edges), np.inf, edges),
         steps=_floats(plan, *(pl.col(f"_step_{k}") for k in tiers)) / UNIT,
         lumps=_floats(plan, *(pl.col(f"_lump_{k}") for k in tiers)) / 100,
-        gate=_floats(plan, pl.col("_gate").fill_null(0)) / UNIT * quota,
-        paid_from=_floats(plan, pl.col("_paid_from").fill_null(0)) / UNIT * quota,
+        gate=_float(plan, pl.col("_gate").fill_null(0)) / UNIT * quota,
+        paid_from=_float(plan, pl.col("_paid_from").fill_null(0)) / UNIT * quota,
         retroactive=plan["_retroactive"].fill_null(value=False).to_numpy(),
     )
-    draw = _floats(plan, pl.col("draw")) if "draw" in plan.columns else np.full(plan.height, np.nan)
-    floor = np.fmax(np.fmax(_floats(plan, pl.col("_floor")) / 100, draw), -np.inf)
-    cap = np.fmin(_floats(plan, pl.col("_cap")) / 100, np.inf)
+    draw = _float(plan, pl.col("draw")) if "draw" in plan.columns else np.full(plan.height, np.nan)
+    floor = np.fmax(np.fmax(_float(plan, pl.col("_floor")) / 100, draw), -np.inf)
+    cap = np.fmin(_float(plan, pl.col("_cap")) / 100, np.inf)
     start = np.where(unpriced.to_numpy(), np.nan, np.clip(0.0, floor, cap))
     points = np.sort(np.hstack([curve.edges, curve.gate[:, None]]), axis=1)
     points = np.sort(
@@ -181,7 +181,12 @@ def _crossings(curve: _Curve, points: Floats, bound: Floats) -> Floats:
 
 
 def _floats(frame: pl.DataFrame, *columns: pl.Expr) -> Floats:
-    """Columns as float64, null as NaN; one column gives (n,), several (n, k)."""
+    """k columns of n rows as float64 (n, k), null as NaN; k may be 1: a plan with one tier is a plan."""
     values = frame.select(c.cast(pl.Float64).fill_null(float("nan")) for c in columns).to_numpy()
-    array: Floats = np.ascontiguousarray(values, dtype=np.float64)
-    return array[:, 0] if len(columns) == 1 else array
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _float(frame: pl.DataFrame, column: pl.Expr) -> Floats:
+    """One column of n rows as float64 (n,), null as NaN."""
+    array: Floats = _floats(frame, column)[:, 0]
+    return array
