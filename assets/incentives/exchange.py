@@ -66,20 +66,21 @@ class Exchange:
             policy: column, `plan_fixed` takes the plan rate, anything else the daily one.
         """
         is_fixed = (pl.col(policy) == "plan_fixed").fill_null(value=False)
-        numbered = rows.with_row_index("_row")
+        # found by value: numbering rows and joining them back would trust an order that a lazy frame does not keep
         fixed = (
-            numbered.filter(is_fixed)
-            .select("_row", currency, fixed_day)
+            rows.filter(is_fixed)
+            .select(currency, fixed_day)
+            .unique()
             .join(self._plan.lazy(), left_on=currency, right_on="currency")
             .filter(
                 pl.col("from") <= pl.col(fixed_day),
                 pl.col("until").is_null() | (pl.col(fixed_day) < pl.col("until")),
             )
-            .select("_row", pl.col("rate").alias("_fixed"))
+            .select(currency, fixed_day, pl.col("rate").alias("_fixed"))
         )
         daily = self._daily.lazy().rename({"rate": "_daily"})
         return (
-            numbered.join(fixed, on="_row", how="left")
+            rows.join(fixed, on=[currency, fixed_day], how="left")
             .join(daily, left_on=[currency, day], right_on=["currency", "day"], how="left")
             .with_columns(
                 pl.when(pl.col(currency) == self._reporting)
@@ -89,7 +90,7 @@ class Exchange:
                 .otherwise("_daily")
                 .alias(name)
             )
-            .drop("_row", "_fixed", "_daily")
+            .drop("_fixed", "_daily")
         )
 
     def convert(
@@ -118,20 +119,14 @@ class Exchange:
             The rows in any order; `name` is null where a rate is missing.
         """
         where = {"day": day, "fixed_day": fixed_day, "policy": policy}
-        is_same = pl.col(currency).is_null() | (pl.col(currency) == pl.col(to)).fill_null(value=False)
-        numbered = rows.with_row_index("_foreign")
-        # most money needs no rate: only the rest meets the tables of rates
-        foreign = numbered.filter(~is_same).select("_foreign", name, currency, to, day, fixed_day, policy)
-        rated = self.find_rate(foreign, "_from", currency=currency, **where)
+        rated = self.find_rate(rows, "_from", currency=currency, **where)
         rated = self.find_rate(rated, "_to", currency=to, **where)
         # cents times 1e8 stays far below 127 bits
         converted = divide_half_up(
             whole_cents(pl.col(name)) * whole_units(pl.col("_from")).cast(pl.Int128),
             whole_units(pl.col("_to")).cast(pl.Int128),
         )
-        money = rated.select("_foreign", as_money(converted).alias("_converted"))
-        return (
-            numbered.join(money, on="_foreign", how="left")
-            .with_columns(pl.when(is_same).then(name).otherwise("_converted").alias(name))
-            .drop("_foreign", "_converted")
-        )
+        is_same = pl.col(currency).is_null() | (pl.col(currency) == pl.col(to)).fill_null(value=False)
+        return rated.with_columns(
+            pl.when(is_same).then(name).otherwise(as_money(converted)).alias(name)
+        ).drop("_from", "_to")
