@@ -79,6 +79,12 @@ EXPOSURES = {
 
 
 @pytest.fixture(scope="session")
+def no_exposures() -> pl.LazyFrame:
+    """No rows of what `deal_exposures` gives."""
+    return pl.LazyFrame(schema=EXPOSURES)
+
+
+@pytest.fixture(scope="session")
 def judged_frames() -> Callable[..., pl.LazyFrame]:
     """Rows of deal_outcomes through the mart's own steps, from core frames by name."""
 

@@ -411,6 +411,19 @@ def test_revenue_kept_after_a_year(one, company, end, reason, moves, kept):
     assert (float(row["mrr"]), row["revenue_kept_12m"]) == (100.0, kept)
 
 
+def test_revenue_of_several_subscriptions_adds_up(one, company):
+    until = date(2026, 6, 30)
+    firm = company(as_of=until, complete_until={"subscriptions": until, "subscription_events": until})
+    lines = [
+        _line(mrr=100),
+        _line(mrr=60, subscription_id="s2", end="2025-06-01", reason="cancelled"),
+        _line("2025-07-01", mrr=20, subscription_id="s3"),
+    ]
+    row = one([DEAL], firm, subscriptions=lines)
+    # 160 to start with; a year later the first and the third are left: 120
+    assert (float(row["mrr"]), row["revenue_kept_12m"], row["churned_365d"]) == (160.0, 0.75, False)
+
+
 def test_revenue_is_null_until_mature_and_across_currencies(one, company):
     assert one([DEAL], subscriptions=[_line(mrr=100)])["revenue_kept_12m"] is None
     firm = company(
