@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -62,7 +61,9 @@ def read_category(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     notes = {"trimmed": trimmed(text, raw)}
     if not column.values:
         return steps.done(text, [], notes)
-    known = steps.take(_translated(text, {word: word for word in column.values}, pl.String()))
+    # contracts spell their words in lower case
+    lower = steps.take(text.str.to_lowercase())
+    known = steps.take(pl.when(lower.is_in(column.values)).then(lower))
     unknown = text.is_not_null() & known.is_null()
     notes["letter_case"] = known != text
     if column.closed:
@@ -74,8 +75,10 @@ def read_flag(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """Yes or no in the usual spellings, in any letter case."""
     steps = Steps(column.name)
     text = steps.take(cleaned(raw, reading))
-    answers = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
-    value = steps.take(_translated(text, answers, pl.Boolean()))
+    lower = steps.take(text.str.to_lowercase())
+    value = steps.take(
+        pl.when(lower.is_in(_TRUE)).then(statement=True).when(lower.is_in(_FALSE)).then(statement=False)
+    )
     faults = [(text.is_not_null() & value.is_null(), "not_a_flag")]
     return steps.done(value, faults, {"trimmed": trimmed(text, raw)})
 
@@ -129,15 +132,6 @@ def _composed(text: pl.Expr) -> pl.Expr:
 def _compose(text: pl.Series) -> pl.Series:
     is_ascii = text.str.len_bytes().sum() == text.str.len_chars().sum()
     return text if is_ascii else text.str.normalize("NFC")
-
-
-def _translated(text: pl.Expr, words: Mapping[str, str | bool], dtype: pl.DataType) -> pl.Expr:
-    """Words in any letter case, turned into what they stand for; null for every other."""
-    by_spelling = {word.lower(): meaning for word, meaning in words.items()}
-    meanings = pl.Series(list(by_spelling.values()), dtype=dtype)
-    return text.str.to_lowercase().replace_strict(
-        list(by_spelling), meanings, default=None, return_dtype=dtype
-    )
 
 
 def _tidy(items: pl.Expr) -> pl.Expr:

@@ -15,6 +15,7 @@ from assets.core.reading import with_steps
 from assets.core.words import _time_zones
 from assets.landing import Reading
 from expectations.columns import VOCABULARY
+from expectations.contracts import SOURCES
 from expectations.model import Kind, Presence
 
 ZONE = "America/New_York"
@@ -354,3 +355,22 @@ def test_every_kind_has_a_reader_for_text() -> None:
     for kind in Kind:
         column = next(c for c in VOCABULARY.values() if c.kind is kind)
         assert read(column.name, [None])["reason"].to_list() == [None]
+
+
+def test_contracts_spell_their_words_in_lower_case_as_the_reader_takes_for_granted() -> None:
+    words = {word for table in SOURCES.values() for column in table.columns for word in column.values}
+    assert words
+    assert all(word == word.lower() for word in words)
+
+
+@pytest.mark.parametrize("table", sorted(SOURCES))
+def test_reading_streams_so_that_memory_does_not_grow_with_the_file(table: str) -> None:
+    """Some expressions (`replace_strict` is one) make the engine hold the whole table before the next step."""
+    columns = SOURCES[table].door
+    rows = pl.LazyFrame(schema={c.name: pl.String() for c in columns})
+    parsed = [parse(c, pl.String(), Reading(timezone=ZONE), ZONE) for c in columns]
+    read = with_steps(rows, parsed).select(p.value for p in parsed)
+    plan = read.show_graph(plan_stage="physical", engine="streaming", raw_output=True, show=False)
+    assert plan is not None
+    assert "in-memory-map" not in plan
+    assert "multiplexer" not in plan
