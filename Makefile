@@ -43,3 +43,8 @@ lock:
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Renew what is made from the contracts.
+.PHONY: dictionary
+dictionary: $(VENV)/.run-time
+	$(BIN)/python -m expectations.dictionary > docs/data_dictionary.md

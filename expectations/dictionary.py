@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -193,3 +194,7 @@ def explain(name: str) -> str:
     raise KeyError(
         f"no table or column is called {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(write_dictionary())

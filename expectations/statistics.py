@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -77,10 +78,7 @@ def _validate(name: str, suite: Sequence[Expectation], batch: Any) -> dict[str, 
     import great_expectations as gx
     from great_expectations import expectations as library
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
+    asset = _context().data_sources.add_or_update_pandas(name).add_dataframe_asset(name)
     definition = asset.add_batch_definition_whole_dataframe("whole")
     expectations = [
         getattr(library, e.kind)(**e.arguments, meta={"name": e.name}) for e in suite
@@ -91,6 +89,17 @@ def _validate(name: str, suite: Sequence[Expectation], batch: Any) -> dict[str, 
     )
     answers = validation.to_json_dict()["results"]
     return {answer["expectation_config"]["meta"]["name"]: answer for answer in answers}
+
+
+@cache
+def _context() -> Any:
+    """One context per process: each makes a folder of its own and takes a moment."""
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 def _judge(expectation: Expectation, answer: dict[str, Any] | None, rows: int, filled: int) -> Result:

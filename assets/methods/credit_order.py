@@ -48,7 +48,8 @@ def sum_credit_before(
         null where `time` or a `by` column of the position is null.
     """
     numbered = positions.with_row_index("_row")
-    groups = positions.select(by).drop_nulls().unique().with_row_index("_group")
+    # sorted: the frame may be computed twice, and both times a group must get the same number
+    groups = positions.select(by).drop_nulls().unique().sort(by).with_row_index("_group")
     is_late = (pl.col(known) > pl.col(time)).fill_null(value=False) if known else pl.lit(value=False)
     news = credits_known.join(groups, on=by).select(
         "_group",

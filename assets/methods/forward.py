@@ -181,7 +181,7 @@ def _crossings(curve: _Curve, points: Floats, bound: Floats) -> Floats:
 
 
 def _floats(frame: pl.DataFrame, *columns: pl.Expr) -> Floats:
-    """k columns of n rows as float64 (n, k), null as NaN; k may be 1: a plan with one tier is a plan."""
+    """Columns (k of n rows) as float64 (n, k), null as NaN; k may be 1: a plan with one tier is a plan."""
     values = frame.select(c.cast(pl.Float64).fill_null(float("nan")) for c in columns).to_numpy()
     return np.ascontiguousarray(values, dtype=np.float64)
 

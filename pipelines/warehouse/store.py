@@ -5,7 +5,7 @@
     store/<layer>/<table>/<key>.<side>.parquet           a side file
     store/<layer>/<table>/<key>.json                     the manifest, written last: it alone makes a version
     store/<layer>/<table>/HEAD.json                      the newest version, for readers outside any run
-    rejects/<table>/<key>.parquet                        rejected rows, for nobody else's eyes
+    rejects/<table>/<key>.parquet, <key>.duplicates.parquet   rejected rows and duplicates, for nobody else's eyes
     runs/<run_id>/heads/<layer>/<table>.json             what this run made or reused
 
 Nothing is replaced in place but heads. A name is given only to a finished, flushed, re-read file.
@@ -36,6 +36,7 @@ from pipelines.warehouse.parquet import (
 
 REJECTS = "rejects"
 NOT_REPRODUCIBLE = "not_reproducible"
+_PRIVATE_SIDES = frozenset({REJECTS, "duplicates"})  # they hold raw ids and raw text
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*\Z")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
@@ -77,8 +78,9 @@ class Store:
     def side_path(self, table: str, key: str, side: str) -> Path:
         """Where a side file of a version is, or would be."""
         _require(_KEY, key, "key")
-        if _require(_WORD, side, "side") == REJECTS:
-            return self.home / REJECTS / _require(_TABLE, table, "table").split("/")[1] / f"{key}.parquet"
+        if _require(_WORD, side, "side") in _PRIVATE_SIDES:
+            name = f"{key}.parquet" if side == REJECTS else f"{key}.{side}.parquet"
+            return self.home / REJECTS / _require(_TABLE, table, "table").split("/")[1] / name
         return self.folder(table) / f"{key}.{side}.parquet"
 
     # --- finding -----------------------------------------------------------------------------------------------

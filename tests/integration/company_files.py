@@ -13,7 +13,11 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def write_company(
-    folder: Path, tables: Mapping[str, Rows], *, company: Mapping[str, Any] | None = None, **sources: Mapping[str, Any]
+    folder: Path,
+    tables: Mapping[str, Rows],
+    *,
+    company: Mapping[str, Any] | None = None,
+    **sources: Mapping[str, Any],
 ) -> Path:
     """Write each table as CSV (missing cells empty) and a configuration that maps it by its own column names.
 
@@ -28,7 +32,12 @@ def write_company(
             writer.writeheader()
             writer.writerows(rows)
         entries[name] = {"path": f"{name}.csv", **sources.get(name, {})}
-    settings = {"reporting_currency": "USD", "timezone": "America/New_York", "demo_seed": 1, **(company or {})}
+    settings = {
+        "reporting_currency": "USD",
+        "timezone": "America/New_York",
+        "demo_seed": 1,
+        **(company or {}),
+    }
     path = folder / "aftersale.yaml"
     path.write_text(yaml.safe_dump({"company": settings, "sources": entries}, sort_keys=False))
     return path

@@ -39,7 +39,9 @@ def quarters(incentives: pl.DataFrame) -> pl.DataFrame:
     return (
         incentives.group_by("rep_id", "period_start")
         .agg(pl.col("credited_amount").sum(), pl.col("quota_amount").first())
-        .with_columns(attainment=pl.col("credited_amount").cast(pl.Float64) / pl.col("quota_amount").cast(pl.Float64))
+        .with_columns(
+            attainment=pl.col("credited_amount").cast(pl.Float64) / pl.col("quota_amount").cast(pl.Float64)
+        )
     )
 
 
@@ -68,7 +70,9 @@ def test_attainment_is_the_reference(quarters: pl.DataFrame) -> None:
     assert int((found >= 1).sum()) == 8
     assert int(((found >= 0.95) & (found < 1)).sum()) == 5
     assert int(((found >= 1) & (found < 1.05)).sum()) == 1
-    total = quarters["credited_amount"].cast(pl.Float64).sum() / quarters["quota_amount"].cast(pl.Float64).sum()
+    total = (
+        quarters["credited_amount"].cast(pl.Float64).sum() / quarters["quota_amount"].cast(pl.Float64).sum()
+    )
     assert round(total, 6) == 0.840919
 
 
@@ -76,7 +80,9 @@ def test_attainment_is_the_reference(quarters: pl.DataFrame) -> None:
     ("number", "sold", "earned"),
     [("289", "8503338.72", "170066.77"), ("276", "10367007.52", "155505.11")],
 )
-def test_sellers_earn_what_the_reference_says(incentives: pl.DataFrame, number: str, sold: str, earned: str) -> None:
+def test_sellers_earn_what_the_reference_says(
+    incentives: pl.DataFrame, number: str, sold: str, earned: str
+) -> None:
     rows = incentives.filter(pl.col("rep_id") == seller(number))
     assert rows["credited_amount"].sum() == Decimal(sold)
     # a rate on every dollar: pay is rounded per quarter, the reference rounds once
@@ -98,8 +104,15 @@ def test_dormancy_is_exactly_the_reference(snapshot: Path) -> None:
 
 
 def test_the_pipeline_says_what_it_could_not_compute(snapshot: Path) -> None:
-    coverage = pl.read_parquet(snapshot / "quality" / "source_coverage.parquet").filter(pl.col("column") == "")
+    coverage = pl.read_parquet(snapshot / "quality" / "source_coverage.parquet").filter(
+        pl.col("column") == ""
+    )
     absent = dict(coverage.filter(~pl.col("present")).select("table", "switches_off").iter_rows())
     assert {"complaints", "feedback", "subscriptions", "ledger"} <= set(absent)
     assert all(absent.values())
-    assert pl.read_parquet(snapshot / "marts" / "complaints_by_incentive.parquet")["complaints"].drop_nulls().sum() == 0
+    assert (
+        pl.read_parquet(snapshot / "marts" / "complaints_by_incentive.parquet")["complaints"]
+        .drop_nulls()
+        .sum()
+        == 0
+    )

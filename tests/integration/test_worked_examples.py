@@ -19,7 +19,7 @@ P_TIERS = [("0", "0.08", ""), ("1", "0.12", ""), ("1.5", "0.16", "")]
 D_TIERS = [("0", "0.06", ""), ("1", "0.08", ""), ("1.5", "0.10", "")]
 E_TIERS = [("0", "0.05", ""), ("1", "0.06", ""), ("1.25", "0.07", "")]
 
-# plan: (method, tiers, cap, gate)
+# by plan: method, tiers, cap and gate
 PLANS: dict[str, tuple[str, list[tuple[str, str, str]], str, str]] = {
     "P": ("incremental", P_TIERS, "", ""),
     "PR": ("retroactive", P_TIERS, "", ""),
@@ -30,7 +30,15 @@ PLANS: dict[str, tuple[str, list[tuple[str, str, str]], str, str]] = {
     "G": ("incremental", [("0", "0.05", ""), ("1", "0.05", "6000")], "", "0.6"),
     "SE": ("incremental", [("0", "0.02", "")], "", ""),
 }
-QUOTAS = {"P": "250000", "PR": "250000", "D": "100000", "DR": "100000", "E": "100000", "F": "250000", "G": "200000"}
+QUOTAS = {
+    "P": "250000",
+    "PR": "250000",
+    "D": "100000",
+    "DR": "100000",
+    "E": "100000",
+    "F": "250000",
+    "G": "200000",
+}
 
 # one deal of x on a seller who has nothing yet: added pay = C(x)
 TOTALS = [
@@ -54,20 +62,58 @@ def build_sources(folder: Path) -> Path:
     """One company that holds every example."""
     plans, tiers, components, assignments, quotas, reps, deals, credits = ([] for _ in range(8))  # type: ignore[var-annotated]
     for plan, (method, edges, cap, gate) in PLANS.items():
-        plans.append({"plan_id": plan, "version": 1, "valid_from": "2025-01-01", "currency": "USD", "timezone": "America/New_York", "tier_method": method, "cap": cap})
-        components.append({"plan_id": plan, "version": 1, "component": "commission", "measure": "revenue", "weight": "1", "gate_attainment": gate, "gate_from": "first_unit" if gate else ""})
+        plans.append(
+            {
+                "plan_id": plan,
+                "version": 1,
+                "valid_from": "2025-01-01",
+                "currency": "USD",
+                "timezone": "America/New_York",
+                "tier_method": method,
+                "cap": cap,
+            }
+        )
+        components.append(
+            {
+                "plan_id": plan,
+                "version": 1,
+                "component": "commission",
+                "measure": "revenue",
+                "weight": "1",
+                "gate_attainment": gate,
+                "gate_from": "first_unit" if gate else "",
+            }
+        )
         tiers += [{"plan_id": plan, "version": 1, "component": "commission", "tier": k, "from_attainment": a, "rate": r, "lump_bonus": b} for k, (a, r, b) in enumerate(edges)]  # fmt: skip
 
     def hire(rep: str, plan: str) -> None:
         reps.append({"rep_id": rep, "role": "hunter"})
         assignments.append({"rep_id": rep, "plan_id": plan, "version": 1, "valid_from": "2025-01-01"})
         if plan in QUOTAS:
-            quotas.append({"rep_id": rep, "component": "commission", "period_start": "2025-01-01", "period_end": "2025-04-01", "amount": QUOTAS[plan]})
+            quotas.append(
+                {
+                    "rep_id": rep,
+                    "component": "commission",
+                    "period_start": "2025-01-01",
+                    "period_end": "2025-04-01",
+                    "amount": QUOTAS[plan],
+                }
+            )
 
     def sell(deal: str, at: str, amount: str, shares: list[tuple[str, str, str, str]]) -> None:
         deals.append(won(deal, shares[0][0], at, amount))
         credits.extend(
-            {"credit_id": f"{deal}-{rep}", "opportunity_id": deal, "rep_id": rep, "component": "commission", "split_weight": w, "credited_amount": x, "currency": "USD", "credit_type": kind, "credited_at": at}
+            {
+                "credit_id": f"{deal}-{rep}",
+                "opportunity_id": deal,
+                "rep_id": rep,
+                "component": "commission",
+                "split_weight": w,
+                "credited_amount": x,
+                "currency": "USD",
+                "credit_type": kind,
+                "credited_at": at,
+            }
             for rep, w, x, kind in shares
         )
 
@@ -109,7 +155,9 @@ def price_of(marts: Path, deal: str) -> dict[str, Any]:
     return frame.row(0, named=True)
 
 
-@pytest.mark.parametrize(("number", "example", "pay"), [(i, f"{e} {p} {x}", pay) for i, (e, p, x, pay) in enumerate(TOTALS)])
+@pytest.mark.parametrize(
+    ("number", "example", "pay"), [(i, f"{e} {p} {x}", pay) for i, (e, p, x, pay) in enumerate(TOTALS)]
+)
 def test_total_pay(marts: Path, number: int, example: str, pay: float) -> None:
     found = price_of(marts, f"T{number}")
     assert float(found["added_pay_amount"]) == pytest.approx(pay, abs=1e-9), example
@@ -142,9 +190,16 @@ def test_the_cap_binds_at_a_third_of_a_million(marts: Path) -> None:
 
 def test_example_j_adds_up_sellers_and_keeps_the_overlay_outside(marts: Path) -> None:
     rows = pl.read_parquet(marts / "deal_incentives.parquet").filter(pl.col("opportunity_id") == "J")
-    pay = {(r["credit_type"], float(r["credited_amount"])): float(r["added_pay_amount"]) for r in rows.iter_rows(named=True)}
+    pay = {
+        (r["credit_type"], float(r["credited_amount"])): float(r["added_pay_amount"])
+        for r in rows.iter_rows(named=True)
+    }
     assert pay == {("primary", 60000.0): 6400.0, ("primary", 40000.0): 3200.0, ("overlay", 100000.0): 2000.0}
-    deal = pl.read_parquet(marts / "deal_outcomes.parquet").filter(pl.col("opportunity_id") == "J").row(0, named=True)
+    deal = (
+        pl.read_parquet(marts / "deal_outcomes.parquet")
+        .filter(pl.col("opportunity_id") == "J")
+        .row(0, named=True)
+    )
     assert deal["emcr"] == pytest.approx(0.096, abs=1e-12)
     assert deal["relative_intensity"] == pytest.approx(1.2, abs=1e-9)
     assert deal["incentive_cost_share"] == pytest.approx(0.116, abs=1e-9)
