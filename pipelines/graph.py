@@ -1,6 +1,7 @@
 """Declared tables become Dagster assets: one policy for all of them (checks, commit, reuse, retries, metadata)."""
 
 import importlib
+import inspect
 import pkgutil
 import time
 import warnings
@@ -157,7 +158,7 @@ from versions, sellers given pseudonyms. Rows dated after as_of wait. Nothing is
 def _description(asset: TableAsset | SourceAsset) -> str:
     contract = asset.contract
     head = f"{contract.title} Grain: {contract.grain}."
-    doc = (asset.function.__doc__ or "") if isinstance(asset, TableAsset) else _SOURCE_DOC
+    doc = inspect.cleandoc(asset.function.__doc__ or "") if isinstance(asset, TableAsset) else _SOURCE_DOC
     warning = f"\n\n{contract.do_not}" if contract.do_not else ""
     return f"{head}\n\n{doc.strip()}{warning}".strip()
 

@@ -30,7 +30,8 @@ def run_ui(home: Path, config: Path | None, *, port: int, read_only: bool) -> Ex
     console().print(
         f"http://{LOOPBACK}:{port} over {home}{' (read only)' if read_only else ''}. Stop with Ctrl-C."
     )
-    # a server started by a script inherits ignored signals and could not be stopped
+    # a process started in the background by a script inherits ignored signals: neither it nor its child would stop
+    _listen_to_signals()
     process = subprocess.Popen(command, env=environment, preexec_fn=_listen_to_signals)  # noqa: S603, PLW1509
     try:
         return Exit.PUBLISHED if process.wait() in (0, -signal.SIGINT, -signal.SIGTERM) else Exit.FAILED
@@ -45,5 +46,6 @@ def run_ui(home: Path, config: Path | None, *, port: int, read_only: bool) -> Ex
 
 
 def _listen_to_signals() -> None:
+    """Ctrl-C and a polite kill both end in KeyboardInterrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
