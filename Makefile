@@ -25,15 +25,15 @@ lint: $(VENV)/.development
 bench: $(VENV)/.development
 	$(BIN)/python -m tests.benchmarks --scale $(SCALE)
 
-# The environment is the lock, verified by hash, and the project itself, editable.
+# The environment is the lock, whole and verified by hash (so pip need not resolve), and the project itself, editable.
 $(VENV)/.run-time: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.development: $(VENV)/.run-time requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	touch $@
 
 # For maintainers; needs uv. The locks hold hashes and no addresses.
