@@ -42,20 +42,22 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
     `head` is the newest version so far: where the source allows it, a blocked table goes on with it. A source that can't be
     interpreted is a block, not an exception. Raises SourceUnreachableError.
     """
-    fingerprint = door.landing.version(contract.name)
-    if fingerprint is None:
-        raise LookupError(f"{contract.name} has no source in the configuration")
-    inputs = {f"landing/{contract.name}": fingerprint}
-    key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
-    if (known := door.warehouse.find(contract.path, key)) is not None:
-        return Step(remembered(known), version=known, reused=True)
+    key = ""
     try:
+        fingerprint = door.landing.version(contract.name)
+        if fingerprint is None:
+            raise LookupError(f"{contract.name} has no source in the configuration")
+        inputs = {f"landing/{contract.name}": fingerprint}
+        key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
+        if (known := door.warehouse.find(contract.path, key)) is not None:
+            return Step(remembered(known), version=known, reused=True)
         step = _refine_and_stage(contract, door, key, inputs)
     except LandingBlockedError as error:
         block = Block(contract.path, "source_can_be_read", 1, str(error))
         step = Step((_failed(block),), block=block)
     if step.block is not None and head is not None and door.may_go_stale(contract.name):
-        return _go_on_stale(step, head, key)
+        # a source whose content could not even be told has no recipe of its own: the block names it
+        return _go_on_stale(step, head, key or recipe_key(contract, door, {"blocked": step.block.message}))
     return step
 
 

@@ -22,6 +22,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.pseudonyms import Pseudonyms, demo_key
+from assets.landing import LandingBlockedError
 from assets.step import Step, describe_company
 from assets.storage import Staged, Version
 from expectations.contracts import SOURCES, TABLES
@@ -249,9 +250,16 @@ class RunWorkshop:
         self.runs.prune(datetime.now(UTC))
         return snapshot
 
+    def _content_of(self, source: str) -> str | None:
+        """What a source holds; one that can't be told is told apart by what is wrong with it."""
+        try:
+            return self.landing.version(source)
+        except LandingBlockedError as error:
+            return str(error)
+
     def recipe(self) -> str:
         """Names all that a whole run depends on: settings, sources, code, key. Equal recipe: nothing to do."""
-        sources = {name: self.landing.version(name) for name in sorted(self.configuration.sources)}
+        sources = {name: self._content_of(name) for name in sorted(self.configuration.sources)}
         content = {
             "company": describe_company(self.company),
             "sources": sources,
