@@ -35,35 +35,49 @@ class Chart:
 
 
 def draw_churn(
-    churn_by_incentive: pl.DataFrame, dimension: str = "emcr_quintile", horizon_days: int = 180
+    churn_by_incentive: pl.DataFrame | pl.LazyFrame, dimension: str = "emcr_quintile", horizon_days: int = 180
 ) -> Chart | None:
     """Customers lost by group with intervals; None when no group can be shown."""
-    rows = churn_by_incentive.filter(
-        (_c("dimension") == dimension) & (_c("horizon_days") == horizon_days) & _c("cif_churn").is_not_null()
-    ).sort("value_order")
+    rows = (
+        churn_by_incentive.lazy()
+        .filter(
+            (_c("dimension") == dimension)
+            & (_c("horizon_days") == horizon_days)
+            & _c("cif_churn").is_not_null()
+        )
+        .sort("value_order")
+        .collect()
+    )
     title = f"Customers lost within {horizon_days} days, by {_words(dimension)}"
     return _draw_intervals(
         title, rows.select("value", y="cif_churn", lo="cif_churn_lo", hi="cif_churn_hi"), _words(dimension), "share lost", "%"
     )  # fmt: skip
 
 
-def draw_complaints(complaints_by_incentive: pl.DataFrame, dimension: str = "intensity_band") -> Chart | None:
+def draw_complaints(
+    complaints_by_incentive: pl.DataFrame | pl.LazyFrame, dimension: str = "intensity_band"
+) -> Chart | None:
     """Complaints per 1,000 account-months by group with exact intervals; None when no group can be shown."""
-    rows = complaints_by_incentive.filter(
-        (_c("dimension") == dimension)
-        & (_c("category") == "all")
-        & (_c("period") == "all")
-        & _c("rate_per_1000").is_not_null()
-    ).sort("value_order")
+    rows = (
+        complaints_by_incentive.lazy()
+        .filter(
+            (_c("dimension") == dimension)
+            & (_c("category") == "all")
+            & (_c("period") == "all")
+            & _c("rate_per_1000").is_not_null()
+        )
+        .sort("value_order")
+        .collect()
+    )
     title = f"Complaints per 1,000 account-months, by {_words(dimension)}"
     points = rows.select("value", y="rate_per_1000", lo="rate_per_1000_lo", hi="rate_per_1000_hi")
     return _draw_intervals(title, points, _words(dimension), "complaints per 1,000", "")
 
 
-def draw_lags(feedback_lag_by_incentive: pl.DataFrame) -> Chart | None:
+def draw_lags(feedback_lag_by_incentive: pl.DataFrame | pl.LazyFrame) -> Chart | None:
     """Median days in each hop; hops in which most items still wait have no median and are named in the words."""
-    rows = feedback_lag_by_incentive.filter((_c("dimension") == "all") & ~_c("suppressed"))
-    rows = rows.sort(_c("hop").replace_strict(_HOPS, range(len(_HOPS)), return_dtype=pl.Int64))
+    shown = feedback_lag_by_incentive.lazy().filter((_c("dimension") == "all") & ~_c("suppressed"))
+    rows = shown.sort(_c("hop").replace_strict(_HOPS, range(len(_HOPS)), return_dtype=pl.Int64)).collect()
     waiting = rows.filter(_c("median_days").is_null())["hop"].to_list()
     points = rows.filter(_c("median_days").is_not_null()).select(
         value=_c("hop").str.replace("_", " "), y="median_days", lo="median_days_lo", hi="median_days_hi"
@@ -72,9 +86,11 @@ def draw_lags(feedback_lag_by_incentive: pl.DataFrame) -> Chart | None:
     return _draw_intervals("Median days that feedback waits, by hop", points, "hop", "days", "", note)
 
 
-def draw_emcr(deal_outcomes: pl.DataFrame) -> Chart | None:
+def draw_emcr(deal_outcomes: pl.DataFrame | pl.LazyFrame) -> Chart | None:
     """How much the next dollar paid: deals by marginal commission, in steps of one point up to the 99th percentile."""
-    known = deal_outcomes.filter(_c("emcr").is_not_null())
+    known = (
+        deal_outcomes.lazy().select("account_id", "rep_id", "emcr").filter(_c("emcr").is_not_null()).collect()
+    )
     if known.is_empty():
         return None
     top = known["emcr"].quantile(0.99, "nearest")
@@ -83,21 +99,28 @@ def draw_emcr(deal_outcomes: pl.DataFrame) -> Chart | None:
     return _draw_histogram("Deals by the commission on the next dollar", inside, axis, step=1.0)
 
 
-def draw_bunching(deal_incentives: pl.DataFrame, deal_outcomes: pl.DataFrame) -> Chart | None:
+def draw_bunching(
+    deal_incentives: pl.DataFrame | pl.LazyFrame, deal_outcomes: pl.DataFrame | pl.LazyFrame
+) -> Chart | None:
     """Where deals leave their sellers: attainment after the deal, 50 to 150 % of quota in steps of five points."""
     after = ((_c("attainment_after") * 100 + 1e-9) / 5).floor() * 5
     rows = (
-        deal_incentives.filter((_c("credit_type") == "primary") & _c("attainment_after").is_between(0.5, 1.5, closed="left"))
-        .join(deal_outcomes.select("opportunity_id", "account_id"), on="opportunity_id", how="left")
-        .with_columns(bin=after)
+        deal_incentives.lazy()
+        .filter((_c("credit_type") == "primary") & _c("attainment_after").is_between(0.5, 1.5, closed="left"))
+        .join(deal_outcomes.lazy().select("opportunity_id", "account_id"), on="opportunity_id", how="left")
+        .select("account_id", "rep_id", bin=after)
+        .collect()
     )  # fmt: skip
     return _draw_histogram("Deals by attainment after them", rows, "attainment, percent of quota", step=5.0)
 
 
-def draw_trend(account_months: pl.DataFrame) -> Chart | None:
-    """Complaints per 1,000 account-months, month by month, with exact intervals."""
+def draw_trend(account_months: pl.DataFrame | pl.LazyFrame) -> Chart | None:
+    """Complaints per 1,000 account-months with an active deal, month by month, with exact intervals."""
     months = (
-        account_months.group_by("month")
+        account_months.lazy()
+        # no source of complaints is not a month without one
+        .filter(_c("complaints").is_not_null() & _c("opportunity_id").is_not_null())
+        .group_by("month")
         .agg(
             complaints=_c("complaints").sum(),
             # whole units of a millionth of a day: the order of adding does not matter
@@ -107,6 +130,7 @@ def draw_trend(account_months: pl.DataFrame) -> Chart | None:
         )
         .filter((_c("accounts") >= MIN_ACCOUNTS) & (_c("sellers") >= MIN_SELLERS) & (_c("units") > 0))
         .sort("month")
+        .collect()
     )
     if months.is_empty():
         return None
@@ -211,8 +235,8 @@ def _to_svg(spec: dict[str, Any]) -> str:
     return str(vl_convert.vegalite_to_svg(spec))
 
 
-def draw_all(frames: Mapping[str, pl.DataFrame]) -> Sequence[Chart]:
-    """Every picture that the given marts (by bare name) allow, in the order of the page."""
+def draw_all(frames: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> Sequence[Chart]:
+    """Every picture that the given marts (by bare name) allow, in the order of the page; lazy ones give a few columns."""
     have = frames.keys()
     drawn: list[Chart | None] = []
     if "churn_by_incentive" in have:

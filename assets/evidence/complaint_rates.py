@@ -33,6 +33,7 @@ from assets.evidence.exposure import (
 )
 from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.rates import estimate_rate
+from assets.outcomes.active_deals import active_deals
 
 DAYS_PER_MONTH: Final = 30.4375
 _EXPECTED_UNITS: Final = (
@@ -63,8 +64,8 @@ def rate_complaints(
         `deals_without_account`, `deals_contradicted`, `complaints_unattributed`, `complaints_contradicted`,
         `complaints_outside_exposure` (their deal is left out, or they came after its end or after the 365 days).
 
-    A deal is followed from the day it closed, inclusive, to the day the customer left, the 365th day or the last observed
-    day, whichever is first, inclusive. Without the source `complaints` there are no rows: no complaint is not a rate of 0.
+    A deal is followed on the days it is active (the day of the close to the day of the exit or the last observed day, both
+    inclusive, as in `account_months`), but no longer than 365; a service that never began is never active. Without the source `complaints` there are no rows: no complaint is not a rate of 0.
     """
     start = company.fiscal_start_month
     dimensions = find_present(deal_outcomes, company) if company.has("complaints") else ()
@@ -100,17 +101,12 @@ def rate_complaints(
 
 
 def _follow(deal_outcomes: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
-    """Deals that can have a rate, numbered, with their days under observation (half-open) and `columns`."""
+    """Active deals that can have a rate, numbered, with their days under observation (half-open) and `columns`."""
     day = pl.duration(days=1)
-    end = pl.min_horizontal("churned_on", "other_exit_on", "observed_until")
-    # a cancellation before the service starts still leaves the day of the close
-    active_until = pl.max_horizontal(end, "closed_on") + day
+    active_until = _c("active_to") + day
     return (
-        deal_outcomes.filter(
-            _c("account_id").is_not_null()
-            & ~_c("contradicted").fill_null(value=False)
-            & (_c("closed_on") <= _c("observed_until"))
-        )
+        active_deals(deal_outcomes)
+        .filter(~_c("contradicted").fill_null(value=False))
         .select(
             "opportunity_id",
             "account_id",

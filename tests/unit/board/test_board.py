@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from assets.board.charts import draw_all, draw_bunching, draw_churn
+from assets.board.charts import draw_all, draw_bunching, draw_churn, draw_trend
 from assets.board.measures import MEASURES
 from assets.board.page import render_board
 from assets.board.scorecard import format_number, score
@@ -280,6 +280,11 @@ def test_every_picture_says_its_numbers_in_words(marts) -> None:
         named=True,
     )
     assert f"5: {100 * top['cif_churn']:.1f} %" in chart.text
+
+
+def test_no_source_of_complaints_is_not_a_month_without_one(marts) -> None:
+    assert draw_trend(marts["account_months"]) is not None
+    assert draw_trend(marts["account_months"].with_columns(complaints=pl.lit(None, pl.Int64))) is None
 
 
 def test_bars_of_few_people_are_left_out() -> None:
