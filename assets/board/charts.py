@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from assets.evidence.dimensions import UNKNOWN
 from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.rates import estimate_rate
 
@@ -44,6 +45,7 @@ def draw_churn(
             (_c("dimension") == dimension)
             & (_c("horizon_days") == horizon_days)
             & _c("cif_churn").is_not_null()
+            & (_c("value") != UNKNOWN)
         )
         .sort("value_order")
         .collect()
@@ -65,6 +67,7 @@ def draw_complaints(
             & (_c("category") == "all")
             & (_c("period") == "all")
             & _c("rate_per_1000").is_not_null()
+            & (_c("value") != UNKNOWN)
         )
         .sort("value_order")
         .collect()
