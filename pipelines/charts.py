@@ -13,7 +13,7 @@ from expectations.contracts import TABLES
 from expectations.model import Table
 
 # the tables that have a picture worth having
-_DRAWN: dict[str, Callable[[pl.DataFrame], Chart | None]] = {
+_DRAWN: dict[str, Callable[[pl.LazyFrame], Chart | None]] = {
     "churn_by_incentive": draw_churn,
     "complaints_by_incentive": draw_complaints,
     "feedback_lag_by_incentive": draw_lags,
@@ -26,7 +26,7 @@ _ON_THE_BOARD = (*_DRAWN, "deal_incentives")
 def chart_of(contract: Table, frame: pl.LazyFrame) -> str:
     """The table's chart as a Markdown image with its words as text alternative; empty where it has none."""
     draw = _DRAWN.get(contract.name)
-    chart = draw(frame.collect()) if draw else None
+    chart = draw(frame) if draw else None
     if chart is None:
         return ""
     words = chart.text.replace("[", "(").replace("]", ")").replace("\n", " ")
@@ -35,15 +35,15 @@ def chart_of(contract: Table, frame: pl.LazyFrame) -> str:
 
 def board_charts(folder: Path) -> Sequence[Chart]:
     """The charts of the board's page, from the tables of a snapshot under construction."""
-    return draw_all({name: _read(folder, name) for name in _ON_THE_BOARD})
+    return draw_all({name: _scan(folder, name) for name in _ON_THE_BOARD})
 
 
-def _read(folder: Path, name: str) -> pl.DataFrame:
-    """A published table, whole or by month; no rows where it was not published."""
+def _scan(folder: Path, name: str) -> pl.LazyFrame:
+    """A published table, whole or by month, lazily; no rows where it was not published."""
     place = folder / TABLES[name].layer.value
     files = [
         f for f in (place / f"{name}.parquet", *sorted((place / name).rglob("*.parquet"))) if f.is_file()
     ]
     if not files:
-        return TABLES[name].empty().collect()
-    return pl.read_parquet(files, hive_partitioning=False, glob=False)
+        return TABLES[name].empty()
+    return pl.scan_parquet(files, hive_partitioning=False, glob=False)
