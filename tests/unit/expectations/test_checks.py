@@ -1,0 +1,121 @@
+"""Checks must be able to fail, and must never pass because nothing was looked at."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from expectations.checks import audit, check_contract, check_keys
+from expectations.contracts import TABLES
+from expectations.dictionary import explain
+from expectations.model import Column, Kind, Presence, Rule, Severity, Table
+from expectations.results import Result
+from expectations.statistics import run_suite
+from expectations.suites import SUITES
+from expectations.suites.model import Expectation, between, mean_between
+
+HOPS = TABLES["feedback_hops"]
+CHURN = TABLES["churn_by_incentive"]
+
+
+def rows(table: Table, **columns: list[object]) -> pl.LazyFrame:
+    """Rows of a table in which only the named columns have values."""
+    frame = pl.DataFrame(columns, schema_overrides={n: table.schema[n] for n in columns})
+    missing = [pl.lit(None, dtype=t).alias(n) for n, t in table.schema.items() if n not in columns]
+    return frame.with_columns(missing).select(table.schema.names()).lazy()
+
+
+def failed(results: list[Result]) -> dict[str, int]:
+    return {r.check: r.failed for r in results if not r.passed}
+
+
+def test_a_schema_that_differs_is_named_and_nothing_else_is_judged() -> None:
+    found = check_contract(HOPS, HOPS.empty().drop("hop"))
+    assert [(r.check, r.passed, "hop" in r.detail) for r in found] == [
+        ("schema_is_the_declared_one", False, True)
+    ]
+
+
+def test_broken_rows_are_counted_per_sentence() -> None:
+    frame = rows(HOPS, feedback_id=["a", None], hop=["captured", "no such hop"], censored=[False, False])
+    found = failed(check_contract(HOPS, frame))
+    assert found["feedback_id_is_never_null"] == 1
+    assert found["hop_is_a_declared_word"] == 1
+    assert found["censored_items_have_not_left"] == 2
+    assert found["entered_at_is_never_null"] == 2
+
+
+def test_numbers_that_are_no_numbers_and_out_of_bounds_are_found() -> None:
+    frame = rows(CHURN, survival=[0.5, float("nan"), 1.5])
+    found = failed(check_contract(CHURN, frame))
+    assert found["survival_is_finite"] == 1
+    assert found["survival_is_at_most_1"] >= 1
+
+
+def test_a_key_that_appears_twice_blocks() -> None:
+    frame = rows(HOPS, feedback_id=["a", "a", "b"], hop=["captured", "captured", "captured"])
+    (result,) = check_keys(HOPS, frame)
+    assert (result.passed, result.failed, result.blocks) == (False, 1, True)
+
+
+def test_no_rows_are_no_silent_pass() -> None:
+    assert failed(list(audit(HOPS, HOPS.empty(), may_be_empty=False)))["table_has_rows"] == 1
+
+
+@pytest.mark.parametrize("path", sorted(SUITES))
+def test_suites_name_tables_and_columns_that_exist(path: str) -> None:
+    table = TABLES[path.split("/")[1]]
+    assert table.path == path
+    assert {c for e in SUITES[path] for c in e.columns} <= set(table.schema)
+    assert len({e.name for e in SUITES[path]}) == len(SUITES[path]) > 0
+
+
+FULL = rows(CHURN, survival=[0.5] * 39 + [1.5], n=[10] * 40)
+EMPTY_COLUMN = rows(CHURN, survival=[0.5] * 40)
+
+
+@pytest.mark.parametrize(
+    ("suite", "frame", "check"),
+    [
+        ([], FULL, "suite_has_expectations"),
+        ([between("b", "no_such_column", 0, 1, "why")], FULL, "suite_names_known_columns"),
+        ([between("b", "survival", 0, 1, "why")], FULL, "b"),
+        ([between("b", "n", 0, 1, "why")], EMPTY_COLUMN, "b"),
+        ([mean_between("m", "n", 0, 100, "why")], EMPTY_COLUMN, "m"),
+        ([between("b", "survival", 0, 2, "why")], CHURN.empty(), "suite_was_evaluated"),
+    ],
+    ids=["empty suite", "unknown column", "value out of bounds", "all null", "mean of nothing", "no rows"],
+)
+def test_vacuous_and_broken_suites_fail(suite: list[Expectation], frame: pl.LazyFrame, check: str) -> None:
+    assert check in failed(run_suite(CHURN, suite, frame))
+
+
+def test_a_suite_that_holds_passes_and_counts_what_it_looked_at() -> None:
+    (result,) = run_suite(CHURN, [between("b", "survival", 0, 2, "why")], FULL)
+    assert (result.passed, result.evaluated, result.failed) == (True, 40, 0)
+
+
+def test_an_expectation_that_does_not_exist_is_an_error_of_the_program() -> None:
+    with pytest.raises(AttributeError):
+        run_suite(CHURN, [Expectation("x", "ExpectNoSuchThing", ("survival",), "why")], FULL)
+
+
+def test_declarations_are_validated() -> None:
+    with pytest.raises(ValueError, match="full stop"):
+        Column("a", Kind.ID, "no stop")
+    with pytest.raises(ValueError, match="why"):
+        Rule("a", pl.col("a") > 0, "")
+    with pytest.raises(ValueError, match="unknown columns"):
+        Table(HOPS.layer, "t", "T.", "g", ("nothing",), HOPS.columns, query="q", do_not="d")
+    with pytest.raises(ValueError, match="guess"):
+        between("b", "n", 0, 1, "")
+
+
+def test_every_derived_fact_follows_the_contract() -> None:
+    for table in TABLES.values():
+        assert table.schema == pl.Schema({c.name: c.dtype for c in table.stored})
+        assert all(table.by_name[k].presence is Presence.REQUIRED or table.path for k in table.key)
+        assert all(r.severity in Severity for r in table.rules)
+        assert table.title in explain(table.name)
+    with pytest.raises(KeyError, match="deal_outcomes"):
+        explain("deal_outcome")
