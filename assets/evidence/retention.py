@@ -24,6 +24,7 @@ from assets.methods.survival import (
     fit_kaplan_meier,
     read_horizons,
 )
+from assets.outcomes.deal_outcomes import JUDGED
 from expectations.columns import HORIZONS_DAYS
 
 CHURN: Final = 1
@@ -47,15 +48,16 @@ def follow_deals(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
     Returns:
         The deals that can churn, all columns kept, with `duration` (Int64 days from the start of the churn clock to the
         first exit, else to the last observed day), `cause` (0 still a customer, `CHURN`, `OTHER_EXIT`), `is_churn` and
-        `follow_up` (days from the clock to the last observed day, whatever happened). Deals without an account, without a
-        clock (service never started) or whose clock starts after the last observed day can't be followed.
+        `follow_up` (days from the clock to the last observed day, whatever happened). Deals without an account, deals whose
+        churn can't be judged (no churn source, no service that ever started, no day of close: nobody would ever be seen
+        leaving) and deals whose clock starts after the last observed day can't be followed.
     """
     start, end = _c("clock_start_on"), _c("observed_until")
     churn = pl.when(_c("churned_on") <= end).then("churned_on")
     other = pl.when(_c("other_exit_on") <= end).then("other_exit_on")
     is_churn = churn.is_not_null() & (other.is_null() | (churn <= other))
     return (
-        deal_outcomes.filter(_c("account_id").is_not_null() & (start <= end))
+        deal_outcomes.filter(_c("account_id").is_not_null() & _can_be_judged() & (start <= end))
         .with_columns(
             # an exit before the clock starts is an event on day 0
             duration=(pl.min_horizontal(churn, other, end) - start).dt.total_days().clip(lower_bound=0),
@@ -71,15 +73,19 @@ def follow_deals(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def _can_be_judged() -> pl.Expr:
+    return _c("outcome_null_reason").is_null() | _c("outcome_null_reason").is_in(JUDGED)
+
+
 def count_unfollowed(deal_outcomes: pl.LazyFrame) -> dict[str, int]:
     """Deals that `follow_deals` leaves out, each counted under the first reason that holds, and all deals."""
     no_account = _c("account_id").is_null()
-    no_clock = ~no_account & (_c("clock_start_on").is_null() | _c("observed_until").is_null())
-    too_late = ~no_account & (_c("clock_start_on") > _c("observed_until"))
+    not_judged = ~no_account & ~(_can_be_judged() & _c("clock_start_on").is_not_null())
+    too_late = ~no_account & ~not_judged & (_c("clock_start_on") > _c("observed_until"))
     counts = deal_outcomes.select(
         deals=pl.len(),
         deals_without_account=no_account.sum(),
-        deals_without_clock=no_clock.sum(),
+        deals_not_judged=not_judged.sum(),
         deals_after_observation=too_late.sum(),
     ).collect()
     return dict(counts.row(0, named=True))

@@ -158,7 +158,7 @@ def test_a_loss_seen_after_the_last_observed_day_does_not_count(frame_of, compan
 def test_deals_that_cannot_be_followed_are_counted(frame_of, company) -> None:
     rows = [life(i, 400) for i in range(20)]
     no_account = {**life(20, 400), "account_id": None}
-    never_started = {**life(21, 400), "clock_start_on": None, "outcome_null_reason": "never_started"}
+    never_started = {**life(21, 400), "outcome_null_reason": "never_started"}
     starts_later = {**life(22, 0), "clock_start_on": DAY_0 + timedelta(days=5), "observed_until": DAY_0}
     table, facts = estimate_churn(
         frame_of("deal_outcomes", [*rows, no_account, never_started, starts_later]), company
@@ -166,10 +166,17 @@ def test_deals_that_cannot_be_followed_are_counted(frame_of, company) -> None:
     assert facts == {
         "deals": 23,
         "deals_without_account": 1,
-        "deals_without_clock": 1,
+        "deals_not_judged": 1,
         "deals_after_observation": 1,
     }
     assert cells(table, "all", "all")[30]["n"] == 20
+
+
+def test_without_a_source_of_churn_nobody_is_said_to_have_stayed(frame_of, company) -> None:
+    rows = [{**life(i, 400), "outcome_null_reason": "no_churn_source"} for i in range(20)]
+    table, facts = estimate_churn(frame_of("deal_outcomes", rows), company)
+    assert table.collect().is_empty()
+    assert facts["deals_not_judged"] == 20
 
 
 def test_under_inactivity_shorter_horizons_have_no_numbers(frame_of, company) -> None:
@@ -181,6 +188,7 @@ def test_under_inactivity_shorter_horizons_have_no_numbers(frame_of, company) ->
         sources=company.sources,
     )
     rows = [life(i, 180, "churn") for i in range(10)] + [life(10 + i, 900) for i in range(10)]
+    rows = [{**row, "outcome_null_reason": "shorter_than_inactivity_window"} for row in rows]
     at = cells(estimate_churn(frame_of("deal_outcomes", rows), lazy)[0], "all", "all")
     assert (at[90]["survival"], at[90]["events"], at[90]["suppressed"]) == (None, None, False)
     assert (at[180]["survival"], at[180]["events"]) == (0.5, 10)
