@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.evidence.exposure import name_quarter
 from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.differences import subtract_estimates
 from assets.methods.rates import compare_rates, estimate_share
 from assets.methods.survival import fit_cumulative_incidence, read_horizons
 
@@ -199,7 +200,7 @@ def _ends(table: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 
 def _lost_gap(marts: Marts, quarter: int) -> Figure | None:
-    """Difference of two incidences; limits from theirs (MOVER: Zou and Donner 2008)."""
+    """Difference of two incidences; limits from theirs."""
     ends = _ends(marts.churn.filter(_c("horizon_days") == 180))
     if ends is None:
         return None
@@ -210,17 +211,9 @@ def _lost_gap(marts: Marts, quarter: int) -> Figure | None:
     hidden = high["suppressed"] or low["suppressed"]
     if hidden or any(x is None for x in numbers):
         return Figure(None, None, None, None, when, None, suppressed=hidden, groups=groups)
-    p1, l1, u1, p0, l0, u0 = numbers
+    gap = subtract_estimates(tuple(numbers[:3]), tuple(numbers[3:]))
     mature = min(row["mature_share"] for row in ends)
-    return Figure(
-        p1 - p0,
-        p1 - p0 - float(np.hypot(p1 - l1, u0 - p0)),
-        p1 - p0 + float(np.hypot(u1 - p1, p0 - l0)),
-        high["n"] + low["n"],
-        when,
-        mature,
-        groups=groups,
-    )
+    return Figure(gap.estimate, gap.lo, gap.hi, high["n"] + low["n"], when, mature, groups=groups)
 
 
 def _complaint_ratio(marts: Marts, quarter: int) -> Figure | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from assets.methods.differences import Difference, subtract_estimates
 from pipelines.commands.run import run_pipeline
 from pipelines.exits import Exit
 from pipelines.sources.demo import LAST_DAY, Effect, Format, simulate
@@ -99,23 +100,32 @@ def show_found(snapshot: Path, truth: dict[str, Any]) -> None:
     show_rows(
         "What was planted", ("truth", "ratio", "direction"), [(n, f"{v:.3g}", d) for n, v, d in planted]
     )
-    found = direction_of(churn)
+    gap = churn_gap(churn)
+    said = "too few deals to say"
+    if gap is not None:
+        said = (
+            f"{direction_of(gap)} (highest less lowest fifth {100 * gap.estimate:+.1f} points, 95 % interval "
+            f"{100 * gap.lo:+.1f} to {100 * gap.hi:+.1f})"
+        )
     console().print(
-        f"Churn found: {found}; planted: {DIRECTIONS[truth['effect']]}. Level 0: a comparison of groups, not an effect."
+        f"Churn found: {said}; planted: {DIRECTIONS[truth['effect']]}. Level 0: a comparison of groups, not an effect."
     )
 
 
-def direction_of(churn: dict[str, dict[str, Any]]) -> str:
-    """Compare the highest with the lowest fifth: apart only where each estimate lies outside the other's interval."""
+def churn_gap(churn: dict[str, dict[str, Any]]) -> Difference | None:
+    """Share lost in the highest fifth less that in the lowest; None where either is not known."""
     known = [churn[q] for q in sorted(churn) if churn[q].get("cif_churn") is not None]
     if len(known) < 2:
-        return "too few deals to say"
-    low, high = known[0], known[-1]
-    if high["cif_churn"] > low["cif_churn_hi"] and low["cif_churn"] < high["cif_churn_lo"]:
-        return DIRECTIONS["harm"]
-    if high["cif_churn"] < low["cif_churn_lo"] and low["cif_churn"] > high["cif_churn_hi"]:
-        return DIRECTIONS["opposite"]
-    return DIRECTIONS["none"]
+        return None
+    high, low = (
+        (row["cif_churn"], row["cif_churn_lo"], row["cif_churn_hi"]) for row in (known[-1], known[0])
+    )
+    return subtract_estimates(high, low)
+
+
+def direction_of(gap: Difference) -> str:
+    """In words, and only as far as the interval of the difference allows."""
+    return DIRECTIONS[{1: "harm", 0: "none", -1: "opposite"}[gap.sign]]
 
 
 def _by_quintile(snapshot: Path, table: str, where: pl.Expr) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,13 @@ from pipelines.exits import Exit, UsageError, one_line_of
 from pipelines.places import find_config
 from pipelines.terminal import console, show_rows
 from pipelines.warehouse.runs import Run, Runs, State
-from pipelines.warehouse.snapshots import latest_number, latest_snapshot, rollback, verify
+from pipelines.warehouse.snapshots import (
+    latest_number,
+    latest_snapshot,
+    rollback,
+    snapshot_numbers,
+    verify,
+)
 from pipelines.warehouse.snapshots import snapshots as read_snapshots
 from pipelines.warehouse.store import Store
 
@@ -152,7 +158,11 @@ def list_snapshots(home: Path) -> Exit:
 
 
 def roll_back(home: Path, number: int) -> Exit:
-    """Flip `latest`. Raises DamagedSnapshotError or StorageError; `latest` stays then."""
+    """Flip `latest`. Raises UsageError, DamagedSnapshotError or StorageError; `latest` stays then."""
+    known = snapshot_numbers(home)
+    if number not in known:
+        have = f"there are {', '.join(map(str, known))}" if known else f"nothing is published in {home}"
+        raise UsageError(f"there is no snapshot {number}: {have}; see `aftersale snapshots`")
     snapshot = rollback(home, number)
     console().print(
         f"`latest` is snapshot {snapshot.number} again, as of {snapshot.as_of}. The next run publishes anew."
@@ -201,7 +211,10 @@ def show_rejects(home: Path, table: str, limit: int) -> Exit:
     if name not in SOURCES:
         raise UsageError(f"no source table is called {table!r}: {nearest(name, SOURCES)}")
     frame = newest_rejects(Store(home), Runs(home), f"core/{name}")
-    if frame is None or frame.is_empty():
+    if frame is None:
+        console().print(f"{name} was never read in {home}: run `aftersale run` first.")
+        return Exit.PUBLISHED
+    if frame.is_empty():
         console().print(f"No rejected rows of {name}.")
         return Exit.PUBLISHED
     columns = ("file", "record", "column", "reason", "value", "raw")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from assets.step import recipe_key
 from assets.table import SourceAsset
 from expectations.contracts import TABLES
-from pipelines.exits import Exit
+from pipelines.exits import Exit, UsageError
 from pipelines.graph import declared_assets, select_present, upstream_paths
+from pipelines.sources.config import nearest
 from pipelines.terminal import console, show_rows
 from pipelines.workshop import RunWorkshop
 
@@ -55,9 +56,11 @@ def plan(workshop: RunWorkshop) -> dict[str, str]:
 
 
 def explain_plan(workshop: RunWorkshop, select: Sequence[str]) -> Exit:
-    """Print the plan, or the part of it that `select` names."""
+    """Print the plan, or the part of it that `select` names. Raises UsageError where it names no table of this company."""
     reasons = plan(workshop)
-    wanted = {word if "/" in word else TABLES[word].path for word in select if "/" in word or word in TABLES}
+    wanted = {TABLES[word].path if word in TABLES else word for word in select}
+    if unknown := sorted(wanted - set(reasons)):
+        raise UsageError(f"no table is called {unknown[0]!r}: {nearest(unknown[0], reasons)}")
     chosen = {path: why for path, why in reasons.items() if not wanted or path in wanted}
     made = [(path, why) for path, why in chosen.items() if why]
     if made:

@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import duckdb
+
 from expectations.contracts import TABLES
 from expectations.dictionary import make_datapackage, write_dictionary
 from expectations.model import Audience
@@ -32,9 +34,12 @@ def newest_snapshot(home: Path) -> Snapshot:
 
 
 def run_query(home: Path, sql: str, form: str) -> Exit:
-    """Print the rows of a query over the newest snapshot as a table, CSV or JSON. Raises duckdb.Error in DuckDB's words."""
+    """Print the rows of a query over the newest snapshot as a table, CSV or JSON. Raises UsageError in DuckDB's words."""
     with open_locked(newest_snapshot(home).path / CATALOG) as connection:
-        cursor = connection.execute(sql)
+        try:
+            cursor = connection.execute(sql)
+        except duckdb.Error as error:
+            raise UsageError(str(error)) from None
         columns = [c[0] for c in cursor.description or ()]
         if form == "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.commands.demo import DIRECTIONS, direction_of
+from pipelines.commands.demo import DIRECTIONS, churn_gap, direction_of
 from pipelines.sources.demo import Effect, simulate
 from tests.integration.without_dagster import make, open_workshop
 
@@ -34,4 +34,6 @@ def test_the_planted_direction_is_found_in_churn(company: tuple[Effect, Path]) -
         & (pl.col("value") != "unknown")
     )
     found: dict[str, dict[str, Any]] = {row["value"]: row for row in fifths.iter_rows(named=True)}
-    assert direction_of(found) == DIRECTIONS[effect]
+    gap = churn_gap(found)
+    assert gap is not None
+    assert direction_of(gap) == DIRECTIONS[effect]
