@@ -156,11 +156,15 @@ from versions, sellers given pseudonyms. Rows dated after as_of wait. Nothing is
 
 
 def _description(asset: TableAsset | SourceAsset) -> str:
+    """What the table is, its grain, how it is made, what not to do: each once."""
     contract = asset.contract
-    head = f"{contract.title} Grain: {contract.grain}."
-    doc = inspect.cleandoc(asset.function.__doc__ or "") if isinstance(asset, TableAsset) else _SOURCE_DOC
-    warning = f"\n\n{contract.do_not}" if contract.do_not else ""
-    return f"{head}\n\n{doc.strip()}{warning}".strip()
+    doc = inspect.cleandoc(asset.function.__doc__ or "") if isinstance(asset, TableAsset) else ""
+    title, _, steps = doc.partition("\n\n")
+    steps = steps if doc else _SOURCE_DOC
+    grain = "" if "Grain:" in steps else f" Grain: {contract.grain}."
+    query = f"```sql\n{contract.query}\n```" if contract.query else ""
+    parts = (f"{title or contract.title}{grain}", steps, query, contract.do_not)
+    return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
 def _wanted_months(

@@ -11,11 +11,14 @@ import polars as pl
 
 from assets.step import Step
 from assets.storage import Version
-from expectations.model import Column, Kind, Layer, Presence, Severity, Table
+from expectations.model import Column, Kind, Layer, Presence, Sensitivity, Severity, Table
 from expectations.results import Group, Result
 
 PREVIEW_ROWS = 5
-PREVIEW_COLUMNS = 12
+INLINE_CHARACTERS = 1_000
+"""Markdown of this length or more is hidden behind a click on Dagster's asset page."""
+
+_LAST = ("files", "version", "as_made_by_run")  # for whoever looks for a cause; below everything else
 _SEVERITIES = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
 
 
@@ -39,7 +42,9 @@ def describe_columns(contract: Table) -> dg.TableSchema:
                     unique=contract.row_key == (column.name,),
                     other=_promises(column),
                 ),
-                tags={"sensitivity": column.sensitivity.value, "kind": column.kind.value},
+                tags={}
+                if column.sensitivity is Sensitivity.PUBLIC
+                else {"sensitivity": column.sensitivity.value},
             )
             for column in contract.stored
         ]
@@ -71,21 +76,20 @@ def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColu
 def describe_step(
     step: Step, preview: pl.DataFrame | None, chart: str = ""
 ) -> dict[str, dg.MetadataValue[Any]]:
-    """Metadata of one materialisation. `chart` is Markdown, shown inline."""
+    """Metadata of one materialisation, what people look for first. `chart` is Markdown."""
     version = step.version
     assert version is not None
     described: dict[str, dg.MetadataValue[Any]] = {
         "dagster/row_count": dg.MetadataValue.int(_rows(step, version)),
         "reused": dg.MetadataValue.bool(step.reused),
-        "version": dg.MetadataValue.text(version.key),
-        "as_made_by_run": dg.MetadataValue.text(version.run_id),
     }
-    for name, fact in sorted(version.facts.items()):
-        described[name] = _metadata_value(fact)
-    if preview is not None and preview.height:
-        described["preview"] = dg.MetadataValue.md(_as_markdown(preview))
     if chart:
         described["chart"] = dg.MetadataValue.md(chart)
+    if preview is not None and preview.height:
+        described["preview"] = dg.MetadataValue.md(_as_markdown(preview))
+    facts = {**version.facts, "version": version.key, "as_made_by_run": version.run_id}
+    for name, fact in sorted(facts.items(), key=lambda item: (item[0] in _LAST, item[0])):
+        described[name] = _metadata_value(fact)
     return described
 
 
@@ -100,23 +104,32 @@ def _metadata_value(fact: object) -> dg.MetadataValue[Any]:
         return dg.MetadataValue.int(fact)
     if isinstance(fact, float):
         return dg.MetadataValue.float(fact)
+    if isinstance(fact, Sequence) and fact and all(isinstance(row, Mapping) for row in fact):
+        rows = [{str(name): str(cell) for name, cell in row.items()} for row in fact]
+        return dg.MetadataValue.md(_as_markdown(pl.DataFrame(rows), len(rows)))
     if isinstance(fact, Mapping | Sequence) and not isinstance(fact, str):
         return dg.MetadataValue.json(fact)
     return dg.MetadataValue.text(str(fact))
 
 
-def _as_markdown(frame: pl.DataFrame) -> str:
-    """A table of the first rows and columns, every cell escaped: data is not markup."""
-    shown = frame.head(PREVIEW_ROWS).select(frame.columns[:PREVIEW_COLUMNS])
-    lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * shown.width]
-    for row in shown.iter_rows():
-        cells = (
-            "" if v is None else html.escape(str(v)).replace("|", "&#124;").replace("\n", " ") for v in row
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    if frame.width > PREVIEW_COLUMNS:
-        lines.append(f"\n{frame.width - PREVIEW_COLUMNS} more columns")
-    return "\n".join(lines)
+def _as_markdown(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> str:
+    """The first rows and as many columns as are shown without a click, every cell escaped: data is not markup."""
+    shown = frame.head(rows)
+    cells = [[column, "---", *(_cell(value) for value in shown[column])] for column in shown.columns]
+    width = max((n for n in range(1, len(cells) + 1) if _length(cells[:n]) < INLINE_CHARACTERS), default=0)
+    taken = cells[: width or len(cells)]
+    lines = ["| " + " | ".join(row) + " |" for row in zip(*taken, strict=True)]
+    more = f"\n\n{len(cells) - len(taken)} more columns" if len(taken) < len(cells) else ""
+    return "\n".join(lines) + more
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else html.escape(str(value)).replace("|", "&#124;").replace("\n", " ")
+
+
+def _length(columns: Sequence[Sequence[str]]) -> int:
+    """Characters of a Markdown table of these columns, and of the line below it."""
+    return sum(len(cell) + 3 for column in columns for cell in column) + 2 * len(columns[0]) + 20
 
 
 def check_specs(contract: Table, groups: Iterable[Group]) -> list[dg.AssetCheckSpec]:
@@ -127,7 +140,9 @@ def check_specs(contract: Table, groups: Iterable[Group]) -> list[dg.AssetCheckS
         Group.STATISTICS: "The Great Expectations suite of the table.",
     }
     key = asset_key(contract)
-    return [dg.AssetCheckSpec(group.value, asset=key, description=texts[group]) for group in groups]
+    return [
+        dg.AssetCheckSpec(group.value, asset=key, description=texts[group], blocking=True) for group in groups
+    ]
 
 
 def check_results(

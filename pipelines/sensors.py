@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 
 from assets.landing import LandingBlockedError, SourceUnreachableError
+from pipelines.exits import one_line_of
 from pipelines.jobs import DAILY
 from pipelines.sources.config import Configuration
 from pipelines.sources.landing import ConfiguredLanding
+from pipelines.warehouse.runs import Runs, State
 
 POLL_SECONDS = 60
 WEBHOOK_TIMEOUT_SECONDS = 10
@@ -30,6 +32,17 @@ def send_webhook(url: str, payload: Mapping[str, Any]) -> None:
         url, data=json.dumps(payload).encode(), headers={"Content-Type": "application/json"}, method="POST"
     )
     urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_SECONDS).close()  # noqa: S310
+
+
+def describe_failure(home: Path, run: dg.DagsterRun, said: str) -> dict[str, str]:
+    """What the webhook gets: how the run ended in its own words (table, check, count), else in Dagster's. No row, no value."""
+    record = Runs(home).read(run.run_id)
+    return {
+        "run": run.run_id,
+        "job": run.job_name,
+        "state": record.state.value if record else State.FAILED.value,
+        "message": one_line_of(record.message if record and record.message else said),
+    }
 
 
 def build_sensors(
@@ -59,8 +72,10 @@ def build_sensors(
         context.update_cursor(fingerprint)
         return dg.RunRequest(run_key=fingerprint)
 
+    # a run that `aftersale run` made in its own process belongs to no code location: it must be told about, too
     @dg.run_failure_sensor(
         name="tell_about_failure",
+        monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Posts to the configured webhook when a run failed or a blocking check kept it from publishing.",
     )
@@ -69,7 +84,6 @@ def build_sensors(
         if not url:
             context.log.info("no alerts.webhook in the configuration: nobody to tell")
             return
-        run = context.dagster_run
-        send_webhook(url, {"run": run.run_id, "job": run.job_name, "message": context.failure_event.message})
+        send_webhook(url, describe_failure(home, context.dagster_run, context.failure_event.message or ""))
 
     return [landing_changed, tell_about_failure]

@@ -12,7 +12,7 @@ from pipelines.workshop import read_configuration
 
 
 def run_check(home: Path, config: Path | None) -> Exit:
-    """Print the report; exit 3 where a source would block. Raises SetupError or ConfigError."""
+    """Print the report; exit 5 where a source can't be reached, 3 where one would block. Raises SetupError or ConfigError."""
     report = inspect_sources(read_configuration(find_config(config, home)))
     out = console()
     out.print(f"{report.configuration} is a valid configuration.")
@@ -22,11 +22,14 @@ def run_check(home: Path, config: Path | None) -> Exit:
             out.print(f"{table.table}: {line}")
     if report.absent:
         show_rows("Not mapped, and what that switches off", ("table", "switches off"), report.absent)
+    if not report.reached:
+        return Exit.UNREACHABLE
     return Exit.PUBLISHED if report.usable else Exit.BLOCKED
 
 
 def _summary(table: TableReport) -> tuple[str, str, str, str]:
     state = "blocks" if table.problem or table.missing else "ok"
+    state = state if table.reached else "not reached"
     return table.table, table.source, f"{len(table.mapped)} mapped, {len(table.left_out)} left out", state
 
 

@@ -13,6 +13,8 @@ from pipelines.places import find_config, prepare_dagster_home
 from pipelines.terminal import console
 
 LOOPBACK = "127.0.0.1"
+WORKSPACE = Path(__file__).resolve().parents[2] / "workspace.yaml"
+"""The one that `dagster dev -w` takes: a schedule switched on there is switched on here, for the location has one name."""
 
 
 def run_ui(home: Path, config: Path | None, *, port: int, read_only: bool) -> Exit:
@@ -24,9 +26,7 @@ def run_ui(home: Path, config: Path | None, *, port: int, read_only: bool) -> Ex
     server = ["webserver", "--read-only"] if read_only else ["dev"]
     module = {"webserver": "dagster_webserver", "dev": "dagster"}[server[0]]
     words = server[1:] if read_only else server
-    command = [
-        sys.executable, "-m", module, *words, "-m", "pipelines.definitions", "-h", LOOPBACK, "-p", str(port),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", module, *words, "-w", str(WORKSPACE), "-h", LOOPBACK, "-p", str(port)]
     console().print(
         f"http://{LOOPBACK}:{port} over {home}{' (read only)' if read_only else ''}. Stop with Ctrl-C."
     )

@@ -104,6 +104,12 @@ def _day(value: object) -> object:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError("must be an address that starts with https:// or http://")
+    return url
+
+
 def _identifier(name: str) -> str:
     if not _IDENTIFIER.match(name):
         raise ValueError(f"{name!r} must be letters, digits and underscores")
@@ -212,7 +218,7 @@ class Source(Layout):
 class Alerts(_Strict):
     """Whom to tell."""
 
-    webhook: str | None = None
+    webhook: Annotated[str, AfterValidator(_web_address)] | None = None
 
 
 class ScheduleSettings(_Strict):

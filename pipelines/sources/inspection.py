@@ -19,7 +19,7 @@ _NAME_LIKE = r"[\s@]"  # ids are codes; a blank or an @ means that somebody's na
 
 @dataclass(frozen=True)
 class TableReport:
-    """One configured table. `problem` is empty where its head can be read.
+    """One configured table. `problem` is empty where its head can be read; `reached` is false where it can't even be opened.
 
     `mapped`: (contract column, source column or SQL). `missing`: columns that must be mapped and are not. `left_out`:
     optional columns that the source lacks. `unused`: source columns that nothing reads. `rejects`: (reason, count) in
@@ -29,6 +29,7 @@ class TableReport:
     table: str
     source: str
     problem: str = ""
+    reached: bool = True
     files: int = 0
     records: int = 0
     mapped: tuple[tuple[str, str], ...] = ()
@@ -52,6 +53,11 @@ class SourcesReport:
         """Whether nothing found so far would block."""
         return not any(t.problem or t.missing for t in self.tables)
 
+    @property
+    def reached(self) -> bool:
+        """Whether every source is there to be looked at."""
+        return all(t.reached for t in self.tables)
+
 
 def inspect_sources(configuration: Configuration) -> SourcesReport:
     """Look at the head of every source; writes nothing that stays, and raises nothing for a bad source."""
@@ -73,7 +79,7 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
     try:
         plan = landing.outline(table)
     except (LandingBlockedError, SourceUnreachableError) as error:
-        return TableReport(table, where, problem=str(error))
+        return TableReport(table, where, str(error), _reached(error))
     known = TableReport(
         table,
         where,
@@ -85,7 +91,7 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
     try:
         landed = landing.sample(table)
     except (LandingBlockedError, SourceUnreachableError) as error:
-        return replace(known, problem=str(error))
+        return replace(known, problem=str(error), reached=_reached(error))
     counts = landed.rejects.group_by("reason").len().sort("reason")
     return replace(
         known,
@@ -94,6 +100,10 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
         rejects=tuple(counts.iter_rows()),
         warnings=tuple(_warnings(configuration.tables[table], plan, landed)),
     )
+
+
+def _reached(error: Exception) -> bool:
+    return not isinstance(error, SourceUnreachableError)
 
 
 def _warnings(contract: Table, plan: Plan, landed: Landed) -> list[str]:
