@@ -13,6 +13,7 @@ import polars as pl
 from assets.core.identities import blocked_by
 from assets.core.refine import Refined
 from assets.core.subjects import refine_source
+from assets.core.vanished import TOMBSTONES, Reading, Vanished, find_vanished
 from assets.landing import Landed, LandingBlockedError
 from assets.step import Block, Step, Workshop, conform, file_metadata, finish, merge, recipe_key, remembered
 from assets.storage import Part, Staged, Version
@@ -20,7 +21,7 @@ from expectations.checks import audit
 from expectations.model import Severity, Table
 from expectations.results import Group, Result
 
-REJECTS, DUPLICATES = "rejects", "duplicates"
+REJECTS, DUPLICATES, BURIED = "rejects", "duplicates", "tombstones"
 
 
 class Door(Workshop, Protocol):
@@ -28,6 +29,15 @@ class Door(Workshop, Protocol):
 
     def may_go_stale(self, table: str) -> bool:
         """Whether a blocked source may go on with its last good version (`on_block: stale`)."""
+
+    def max_vanished_share(self, table: str) -> float:
+        """More rows than this share of the last reading gone at once block the table."""
+
+    def lineage(self, table: str) -> str:
+        """Names the source and its keys: readings of one lineage can be compared row by row."""
+
+    def read_side(self, version: Version, side: str) -> pl.DataFrame | None:
+        """A side file of a version; None where it has none."""
 
     def spill_file(self) -> AbstractContextManager[Path]:
         """A file for parsed rows that should not stand in memory; gone afterwards."""
@@ -51,7 +61,7 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
         key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
         if (known := door.warehouse.find(contract.path, key)) is not None:
             return Step(remembered(known), version=known, reused=True)
-        step = _refine_and_stage(contract, door, key, inputs)
+        step = _refine_and_stage(contract, door, key, inputs, head)
     except LandingBlockedError as error:
         block = Block(contract.path, "source_can_be_read", 1, str(error))
         step = Step((_failed(block),), block=block)
@@ -61,7 +71,9 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
     return step
 
 
-def _refine_and_stage(contract: Table, door: Door, key: str, inputs: Mapping[str, str]) -> Step:
+def _refine_and_stage(
+    contract: Table, door: Door, key: str, inputs: Mapping[str, str], head: Version | None
+) -> Step:
     landed = door.landing.read(contract.name)
     with door.spill_file() as spill:
         refined = refine_source(
@@ -72,14 +84,58 @@ def _refine_and_stage(contract: Table, door: Door, key: str, inputs: Mapping[str
             sentence = f"{blocked.sentence} Look at them with: aftersale rejects {contract.name}"
             block = Block(contract.path, "few_rows_are_rejected", blocked.count, sentence)
             return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
-        facts = _facts(landed, refined)
+        vanished = _compare(contract, door, head, refined)
+        facts = {**_facts(landed, refined), "lineage": door.lineage(contract.name)}
+        if vanished is not None:
+            sides |= {BURIED: vanished.all} if vanished.all.height else {}
+            facts["vanished"] = vanished.rows
+            limit = door.max_vanished_share(contract.name)
+            if vanished.share > limit:
+                block = _too_many_vanished(contract, vanished, head, limit)
+                return Step((_failed(block, vanished.before),), sides=sides, block=block)
         metadata = file_metadata(contract, door.company, {}, "")
         staged, results = _stage(contract, refined.frame, door, key, metadata)
         door.confirm_unchanged(contract.name)
     return finish(
         contract, door, key=key, inputs=inputs, parts=(), staged=staged,
-        results=(*_door_results(landed, refined), *results), facts=facts, sides=sides,
+        results=(*_door_results(landed, refined), *_vanished_results(vanished), *results), facts=facts, sides=sides,
     )  # fmt: skip
+
+
+def _compare(contract: Table, door: Door, head: Version | None, refined: Refined) -> Vanished | None:
+    """What is gone since the last reading of the same source; None where there is none to compare with."""
+    if head is None or head.facts.get("lineage") != door.lineage(contract.name):
+        return None
+    buried = door.read_side(head, BURIED)
+    last = Reading(
+        door.warehouse.scan(contract, head),
+        head.rows,
+        str(head.facts.get("stale_since", head.created_at)),
+        head.key,
+        pl.DataFrame(schema=TOMBSTONES) if buried is None else buried,
+    )
+    return find_vanished(contract, last, refined.seen)
+
+
+def _too_many_vanished(contract: Table, vanished: Vanished, head: Version | None, limit: float) -> Block:
+    since = head.created_at if head else ""
+    sentence = (
+        f"{contract.path}: {vanished.rows} of the {vanished.before} rows read on {since[:16]} are gone from the source, over "
+        f"the limit of {limit:.2%}: a truncated export? Where they were deleted on purpose, raise max_vanished_share. "
+        f"Look at them with: aftersale rejects {contract.name}"
+    )
+    return Block(contract.path, "few_rows_vanish", vanished.rows, sentence)
+
+
+def _vanished_results(vanished: Vanished | None) -> list[Result]:
+    if vanished is None or not vanished.before:
+        return []
+    return [
+        Result(
+            Group.CONTRACT, "few_rows_vanish", Severity.BLOCK, passed=True, evaluated=vanished.before,
+            failed=vanished.rows, detail="rows of the last reading that the source no longer holds; each has a tombstone",
+        )
+    ]  # fmt: skip
 
 
 def _stage(

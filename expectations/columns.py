@@ -394,7 +394,9 @@ _ALL: list[Column] = [
         filtered="Rows the configured `where` left out.",
         broken_references="Values that point at nothing.",
         contradictions="Rows that another table contradicts.",
+        vanished="Rows of the last reading that the source no longer holds; each has a tombstone. Null where nothing could be compared.",
     ),
+    Column("stale_since", Kind.TIMESTAMP, "When the rows were read that stand in for a blocked source (`on_block: stale`); null: as fresh as the run.", "UTC"),
     Column("max_contradiction_share", Kind.ESTIMATE, "Configured share of contradicted rows that blocks.", "share of 1", minimum=0, maximum=1),
     # ---- board ------------------------------------------------------------------------------------------------------------
     Column("measure_name", Kind.TEXT, "What is measured."),

@@ -18,7 +18,12 @@ PREVIEW_ROWS = 5
 INLINE_CHARACTERS = 1_000
 """Markdown of this length or more is hidden behind a click on Dagster's asset page."""
 
-_LAST = ("files", "version", "as_made_by_run")  # for whoever looks for a cause; below everything else
+_LAST = (
+    "files",
+    "lineage",
+    "version",
+    "as_made_by_run",
+)  # for whoever looks for a cause; below everything else
 _SEVERITIES = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
 
 

@@ -151,6 +151,19 @@ class RunWorkshop:
         """Whether a blocked source may go on with its last good version."""
         return self.configuration.sources[table].on_block == "stale"
 
+    def max_vanished_share(self, table: str) -> float:
+        """More rows than this share of the last reading gone at once block the table."""
+        return self.configuration.max_vanished_share(table)
+
+    def lineage(self, table: str) -> str:
+        """Names the source and its keys: readings of one lineage can be compared row by row."""
+        identity = f"{self.configuration.lineage(table)} {self.pseudonyms.fingerprint}"
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def read_side(self, version: Version, side: str) -> pl.DataFrame | None:
+        """A side file of a version; None where it has none."""
+        return self.warehouse.read_side(version.table, version.key, side)
+
     @contextmanager
     def spill_file(self) -> Iterator[Path]:
         """A file inside the home for rows that should not stand in memory; gone afterwards."""

@@ -39,13 +39,15 @@ class Refined:
     """A source table, refined, with the fate of every record.
 
     `frame` has the contract's schema, sorted by its row key; it stands on an in-memory table or the spill file, so it can
-    be scanned more than once. `rejects` has the schema `assets.landing.REJECTS`. `duplicates` has the schema
+    be scanned more than once. `seen` has the key of every record that could be read, kept or not, on the same ground; people
+    are under their pseudonyms in both. `rejects` has the schema `assets.landing.REJECTS`. `duplicates` has the schema
     `assets.core.settle.DUPLICATES`. `coercions` and `warnings` count by name (`column: what was done`).
     """
 
     table: str
     required: bool
     frame: pl.LazyFrame
+    seen: pl.LazyFrame
     rejects: pl.DataFrame
     duplicates: pl.DataFrame
     counts: Counts
@@ -126,6 +128,7 @@ def refine(
         table=contract.name,
         required=contract.required,
         frame=_finished(kept, contract, pseudonyms),
+        seen=_under_pseudonyms(rows.select(contract.key), contract, pseudonyms),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
         counts=counts,
@@ -271,16 +274,22 @@ def _tally(rows: pl.LazyFrame) -> dict[str, int]:
 
 def _finished(kept: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
     """The contract's columns, people under their pseudonyms, in the order of the row key."""
+    named = _under_pseudonyms(kept, contract, pseudonyms)
+    return named.select(contract.schema.names()).sort(contract.row_key)
+
+
+def _under_pseudonyms(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
+    present = rows.collect_schema()
     for column in contract.stored:
-        if column.sensitivity is not Sensitivity.PSEUDONYM:
+        if column.sensitivity is not Sensitivity.PSEUDONYM or column.name not in present:
             continue
-        ids = kept.select(column.name).unique().collect()[column.name]
+        ids = rows.select(column.name).unique().collect()[column.name]
         names = pseudonyms.table(column.name, ids).lazy()
-        kept = kept.join(names, on=column.name, how="left").with_columns(
+        rows = rows.join(names, on=column.name, how="left").with_columns(
             pl.col("_pseudonym").alias(column.name)
         )
-        kept = kept.drop("_pseudonym")
-    return kept.select(contract.schema.names()).sort(contract.row_key)
+        rows = rows.drop("_pseudonym")
+    return rows
 
 
 def _rejects(rejected: pl.DataFrame, landed: Landed) -> pl.DataFrame:

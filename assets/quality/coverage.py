@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -14,7 +14,7 @@ from assets.table import table_asset
 from expectations.contracts import SOURCES, quality
 from expectations.model import Table
 
-_DOOR_COUNTS = ("rows_in", "rejected", "deduplicated", "not_yet", "filtered")
+_DOOR_COUNTS = ("rows_in", "rejected", "deduplicated", "not_yet", "filtered", "vanished")
 
 # events whose time another table may contradict, and where they come from
 _CONTRADICTED = {"complaint": "complaints", "feedback": "feedback", "refund": "subscription_events"}
@@ -61,6 +61,20 @@ def _absent(table: Table) -> dict[str, Any]:
     return {"table": table.name, "column": "", "present": False, "switches_off": table.switches_off}
 
 
+def _moment(stamp: object) -> datetime | None:
+    return datetime.fromisoformat(str(stamp)).astimezone(UTC) if stamp else None
+
+
+def _in_words(facts: Mapping[str, Any]) -> str:
+    """What was bent on the way in; and why the rows are old, where they are."""
+    blocked = (
+        f"blocked, so its last good rows stand in: {facts['stale_because']}"
+        if "stale_because" in facts
+        else ""
+    )
+    return "; ".join(part for part in (blocked, str(facts.get("notes", ""))) if part)
+
+
 def describe_source(
     table: Table,
     tables: Mapping[str, pl.LazyFrame],
@@ -82,8 +96,9 @@ def describe_source(
         "contradictions": contradictions,
         "max_contradiction_share": facts.get("max_contradiction_share"),
         "observed_until": company.complete_until.get(table.name, newest),
+        "stale_since": _moment(facts.get("stale_since")),
         "switches_off": "",
-        "detail": str(facts.get("notes", "")),
+        "detail": _in_words(facts),
     }
     columns = [
         {

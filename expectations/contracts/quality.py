@@ -40,8 +40,8 @@ SOURCE_COVERAGE = Table(
     key=("table", "column"),
     columns=pick(
         VOCABULARY,
-        "table!! column!! present!! rows null_share rows_in rejected deduplicated not_yet filtered broken_references contradictions "
-        "max_contradiction_share observed_until switches_off detail",
+        "table!! column!! present!! rows null_share rows_in rejected deduplicated not_yet filtered vanished broken_references contradictions "
+        "max_contradiction_share observed_until stale_since switches_off detail",
     ),
     rules=(
         Rule(

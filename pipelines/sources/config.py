@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+MAX_VANISHED_SHARE = 0.05
+"""One row in twenty gone between two readings is a truncated export far more often than housekeeping."""
 _TEXT_KEYS = frozenset({"rows"})  # cells of rows written in the file are text, as in any other source
 
 
@@ -187,6 +189,7 @@ class Source(Layout):
     parentheses_negative: bool = False
     max_reject_share: Share = 0.01
     max_contradiction_share: Share = 0.25
+    max_vanished_share: Share | None = None
     on_block: Literal["stop", "stale"] = "stop"
     complete_until: Day | None = None
 
@@ -254,6 +257,21 @@ class Configuration:
         """SHA-256 (hex) of this table's own entry, so that an edit elsewhere in the file recomputes nothing here."""
         slice_ = self.sources[table].model_dump(mode="json", exclude={"complete_until", "on_block"})
         return hashlib.sha256(json.dumps(slice_, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+    def lineage(self, table: str) -> str:
+        """SHA-256 (hex) of where the rows of a table come from and how they are named, not of how their cells are read."""
+        slice_ = self.sources[table].model_dump(
+            mode="json", include={"path", "files", "query", "rows", "where", "columns"}
+        )
+        identity = [self.company.demo_seed, slice_]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+    def max_vanished_share(self, table: str) -> float:
+        """The configured limit. A made-up company is made anew with every option of its command: nothing is lost there."""
+        configured = self.sources[table].max_vanished_share
+        if configured is not None:
+            return configured
+        return 1.0 if self.company.demo_seed is not None else MAX_VANISHED_SHARE
 
     @cached_property
     def declared_columns(self) -> Mapping[str, frozenset[str]]:
