@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -40,25 +41,26 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
 
 
 def write_documents(
-    folder: Path, final: Path, *, as_of: str, code_version: str, previous: Snapshot | None
+    folder: Path, final: Path, *, as_of: str, code_version: str, previous: Snapshot | None, at: datetime
 ) -> None:
-    """Write everything beside the tables into `folder`, which will be read as `final`."""
+    """Write everything beside the tables into `folder`, which will be read as `final`; `at` is the moment of publication."""
     files = list_files(folder)
     write_catalog(folder / CATALOG, final, files)
     package = make_datapackage(files, name="aftersale", version=final.name, as_of=as_of)
     (folder / "datapackage.json").write_text(json.dumps(package, indent=1))
     (folder / "data_dictionary.md").write_text(write_dictionary([TABLES[p.split("/")[1]] for p in files]))
-    (folder / "board.html").write_text(render_page(folder, final, as_of))
+    (folder / "board.html").write_text(render_page(folder, final, as_of, at))
     (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version))
 
 
-def render_page(folder: Path, final: Path, as_of: str) -> str:
+def render_page(folder: Path, final: Path, as_of: str, at: datetime) -> str:
     """The board's page from the tables of a snapshot."""
     return render_board(
         read_table(folder, "board_scorecard"),
         board_charts(folder),
         source_coverage=read_table(folder, "source_coverage"),
-        facts={"Snapshot": final.name, "Data up to": as_of},
+        facts={"Snapshot": final.name, "Data up to": as_of, "Published": f"{at:%Y-%m-%d %H:%M} UTC"},
+        at=at,
     )
 
 

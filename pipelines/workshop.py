@@ -252,6 +252,7 @@ class RunWorkshop:
                 as_of=company.as_of.isoformat(),
                 code_version=self.code_version,
                 previous=latest_snapshot(self.home),
+                at=datetime.now(UTC),
             ),
             as_of=company.as_of.isoformat(),
             run_id=self.run_id,

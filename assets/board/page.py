@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +28,16 @@ def render_board(
     *,
     source_coverage: pl.DataFrame | None = None,
     facts: Mapping[str, str | int] | None = None,
+    at: datetime | None = None,
 ) -> str:
     """Write the page.
 
     Args:
         board_scorecard: the mart.
         charts: from `charts.draw_all`.
-        source_coverage: the quality table; its rows for whole tables become the notes on what is missing.
+        source_coverage: the quality table; its rows for whole tables become the notes on what is missing, old or gone.
         facts: what to say about the snapshot, such as {"Snapshot": 3, "Data up to": "2025-12-31"}, in this order.
+        at: when the page is made; the age of old sources is told from it.
 
     Returns:
         HTML, a pure function of its arguments. Pictures stand in it as data, so a script in a label can't run.
@@ -54,6 +57,8 @@ def render_board(
         lines=lines,
         charts=pictures,
         notes=_list_missing(source_coverage),
+        old=_list_old(source_coverage, at),
+        vanished=_list_vanished(source_coverage),
         facts=dict(facts or {}),
         levels=LEVELS,
     )
@@ -105,6 +110,32 @@ def _list_missing(source_coverage: pl.DataFrame | None) -> list[dict[str, str]]:
         {"table": table, "costs": costs or "nothing on this page"}
         for table, costs in missing.select("table", "switches_off").iter_rows()
     ]
+
+
+def _list_old(source_coverage: pl.DataFrame | None, at: datetime | None) -> list[dict[str, str]]:
+    """Blocked sources that go on with their last good rows, and how old these are."""
+    if source_coverage is None or "stale_since" not in source_coverage.columns:
+        return []
+    rows = source_coverage.filter(pl.col("stale_since").is_not_null()).sort("table")
+    return [
+        {"table": table, "since": f"{since:%Y-%m-%d %H:%M} UTC", "age": _age(since, at)}
+        for table, since in rows.select("table", "stale_since").iter_rows()
+    ]
+
+
+def _age(since: datetime, at: datetime | None) -> str:
+    if at is None:
+        return ""
+    hours = (at - since).total_seconds() / 3600
+    return f"{hours / 24:.0f} days old" if hours >= 48 else f"{hours:.0f} hours old"
+
+
+def _list_vanished(source_coverage: pl.DataFrame | None) -> list[dict[str, str | int]]:
+    """Sources that no longer hold rows which the last reading had."""
+    if source_coverage is None or "vanished" not in source_coverage.columns:
+        return []
+    rows = source_coverage.filter(pl.col("vanished") > 0).sort("table")
+    return rows.select("table", "vanished").to_dicts()
 
 
 def _as_data(svg: str) -> str:

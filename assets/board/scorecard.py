@@ -138,6 +138,10 @@ def _say(measure: Measure, figure: Figure, change: float | None) -> str:
     facts.append(f"n = {figure.n:,}")
     if figure.mature_share is not None and figure.mature_share < 1:
         facts.append(f"{100 * figure.mature_share:.0f} % of them observed long enough")
+    if figure.known_share < GRADES[0][1]:
+        facts.append(
+            f"{100 * figure.known_share:.0f} % of the deals have a known pay; what is not on record yet is left out"
+        )
     if change is not None:
         facts.append(f"{format_number(change, measure.unit, signed=True)} against the quarter before")
     return f"{text} ({'; '.join(facts)}; evidence level 0.)"

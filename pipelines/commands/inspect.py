@@ -48,15 +48,25 @@ def _failing(runs: Runs, run: Run | None) -> list[dict[str, Any]]:
     ]
 
 
-def _stale_sources(home: Path) -> list[dict[str, Any]]:
-    newest = latest_snapshot(home)
-    store = Store(home)
-    heads = {path: store.head(path) for path in (newest.tables if newest else ()) if path.startswith("core/")}
+def _stale_sources(home: Path, now: datetime) -> list[dict[str, Any]]:
+    """Of the newest snapshot: what people read now, whatever was read or blocked since."""
+    newest, store = latest_snapshot(home), Store(home)
+    tables = newest.tables if newest else {}
+    versions = {path: store.find(path, tables[path]["key"]) for path in tables if path.startswith("core/")}
     return [
-        {"table": path, "since": head.facts["stale_since"], "because": head.facts.get("stale_because", "")}
-        for path, head in sorted(heads.items())
-        if head is not None and "stale_since" in head.facts
+        {
+            "table": path,
+            "since": version.facts["stale_since"],
+            "age_hours": _hours(version.facts["stale_since"], now),
+            "because": version.facts.get("stale_because", ""),
+        }
+        for path, version in sorted(versions.items())
+        if version is not None and "stale_since" in version.facts
     ]
+
+
+def _hours(since: str, now: datetime) -> float:
+    return round((now - datetime.fromisoformat(since)).total_seconds() / 3600, 2)
 
 
 def _schedule(home: Path, now: datetime) -> dict[str, str]:
@@ -82,12 +92,11 @@ def read_status(home: Path, now: datetime) -> dict[str, Any]:
     run, newest = runs.latest(), latest_snapshot(home)
     snapshot = None
     if newest is not None:
-        age = now - datetime.fromisoformat(newest.created_at)
         snapshot = {
             "number": newest.number,
             "as_of": newest.as_of,
             "created_at": newest.created_at,
-            "age_hours": round(age.total_seconds() / 3600, 2),
+            "age_hours": _hours(newest.created_at, now),
             "path": str(newest.path),
             "tables": len(newest.tables),
         }
@@ -105,7 +114,7 @@ def read_status(home: Path, now: datetime) -> dict[str, Any]:
         "snapshot": snapshot,
         "last_run": last_run,
         "failing_checks": _failing(runs, run),
-        "stale_sources": _stale_sources(home),
+        "stale_sources": _stale_sources(home, now),
         "next_schedule": _schedule(home, now),
     }
 
@@ -135,7 +144,9 @@ def show_status(home: Path, *, as_json: bool) -> Exit:
         ]
         show_rows("Checks that do not hold", ("table", "check", "severity", "rows", "of"), rows)
     for source in found["stale_sources"]:
-        out.print(f"Stale source: {source['table']}, last good version of {source['since']}")
+        out.print(
+            f"Stale source: {source['table']}, its rows are {source['age_hours']} hours old. {one_line_of(source['because'])}"
+        )
     if found["next_schedule"]:
         out.print(
             f"Next daily_refresh: {found['next_schedule']['daily_refresh']} ({found['next_schedule']['note']})"
@@ -194,26 +205,48 @@ def explain_name(name: str) -> Exit:
 
 def newest_rejects(store: Store, runs: Runs, path: str) -> pl.DataFrame | None:
     """Rejected rows of the newest reading of a table, whether it was blocked or not; None where it was never read."""
+    key = _newest_reading(store, runs, path)
+    return store.read_side(path, key, "rejects") if key else None
+
+
+def _newest_reading(store: Store, runs: Runs, path: str) -> str | None:
+    """Names the newest reading that left its rejects behind; one that was blocked before any record was read did not."""
     for run in reversed(runs.all()):
         result = runs.results(run.run_id).get(path)
-        if result is not None and (found := store.read_side(path, result["key"], "rejects")) is not None:
-            return found
+        if result is not None and store.read_side(path, result["key"], "rejects") is not None:
+            return str(result["key"])
     head = store.head(path)
-    return store.read_side(path, head.key, "rejects") if head else None
+    return head.key if head else None
+
+
+def _show_tombstones(tombstones: pl.DataFrame | None, name: str, limit: int) -> None:
+    if tombstones is None or tombstones.is_empty():
+        return
+    rows = tombstones.sort("last_read_at", "key", descending=[True, False]).select(
+        "key", "rows", "last_read_at"
+    )
+    show_rows(
+        f"{tombstones.height} keys of {name} vanished from the source",
+        ("key", "rows", "last read"),
+        rows.head(limit).iter_rows(),
+    )
 
 
 def show_rejects(home: Path, table: str, limit: int) -> Exit:
-    """Rows kept aside in the newest reading of a source table, blocked or not."""
+    """Rows kept aside in the newest reading of a source table, blocked or not, and those that vanished upstream."""
     from expectations.contracts import SOURCES  # noqa: PLC0415
     from pipelines.sources.config import nearest  # noqa: PLC0415
 
     name = table.removeprefix("core/")
     if name not in SOURCES:
         raise UsageError(f"no source table is called {table!r}: {nearest(name, SOURCES)}")
-    frame = newest_rejects(Store(home), Runs(home), f"core/{name}")
-    if frame is None:
+    store, runs, path = Store(home), Runs(home), f"core/{name}"
+    key = _newest_reading(store, runs, path)
+    frame = store.read_side(path, key, "rejects") if key else None
+    if key is None or frame is None:
         console().print(f"{name} was never read in {home}: run `aftersale run` first.")
         return Exit.PUBLISHED
+    _show_tombstones(store.read_side(path, key, "tombstones"), name, limit)
     if frame.is_empty():
         console().print(f"No rejected rows of {name}.")
         return Exit.PUBLISHED
