@@ -231,8 +231,10 @@ class Table:
             raise ValueError(
                 f"{self.name}: key, reference, event time or rule names unknown columns {unknown}"
             )
-        if self.layer is Layer.MARTS and not (self.query and self.do_not):
-            raise ValueError(f"{self.name}: a mart's page needs one runnable query and one 'do not' line")
+        if self.layer is not Layer.CORE and not (self.query and self.do_not):
+            raise ValueError(
+                f"{self.name}: a published table's page needs one runnable query and one 'do not' line"
+            )
 
     @property
     def path(self) -> str:

@@ -21,6 +21,8 @@ SOFT: Final = "#9fb8c9"
 WIDTH: Final = 520
 HEIGHT: Final = 240
 DAYS_PER_MONTH: Final = 30.4375
+MANY: Final = 15
+"""More points than this are a course, not a list: a few labels, and words for its ends and extremes."""
 
 _c = pl.col
 _HOPS: Final = ("captured", "triaged", "decided", "shipped", "told_back", "board_seen")
@@ -165,7 +167,7 @@ def _draw_intervals(
             "value:N",
             sort=[v["value"] for v in values],
             title=x,
-            axis=alt.Axis(labelAngle=-35, labelLimit=160),
+            axis=alt.Axis(labelAngle=-35, labelLimit=160, values=_labelled([v["value"] for v in values])),
         )
     )
     whiskers = base.mark_rule(color=SOFT, strokeWidth=5).encode(
@@ -174,8 +176,19 @@ def _draw_intervals(
     dots = base.mark_point(color=ACCENT, filled=True, size=70, opacity=1).encode(
         y=alt.Y("y:Q", title=y, axis=axis)
     )
-    said = "; ".join(f"{v['value']}: {_say(v['y'], form)}{_say_interval(v, form)}" for v in values)
+    told = [(str(v["value"]), v) for v in values]
+    if len(values) > MANY:
+        ends = {"first": values[0], "last": values[-1]}
+        ends |= {"highest": max(values, key=lambda v: v["y"]), "lowest": min(values, key=lambda v: v["y"])}
+        told = [(f"{name}, {v['value']}", v) for name, v in ends.items()]
+    said = "; ".join(f"{name}: {_say(v['y'], form)}{_say_interval(v, form)}" for name, v in told)
     return Chart(title, _to_svg((whiskers + dots).to_dict()), f"{title}. {said}.{note}")
+
+
+def _labelled(values: Sequence[str]) -> list[str]:
+    """Those that get a label: all of a few, about eight of many, the last one among them."""
+    every = 1 if len(values) <= MANY else -(-len(values) // 8)
+    return list(values[::-1][::every][::-1])
 
 
 def _say(value: float, form: str) -> str:

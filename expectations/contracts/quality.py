@@ -30,6 +30,8 @@ QUALITY_RESULTS = Table(
         *pick(VOCABULARY, "passed!! evaluated!! failed!! checked_at!! detail"),
     ),
     audience=Audience.WIDE,
+    query='SELECT "table", "check", failed, evaluated, detail FROM quality.quality_results WHERE NOT passed ORDER BY ALL',
+    do_not="Do not read `failed` without `passed`: rows kept aside within a limit are counted by a sentence that holds.",
 )
 
 SOURCE_COVERAGE = Table(
@@ -57,6 +59,9 @@ SOURCE_COVERAGE = Table(
         ),
     ),
     audience=Audience.WIDE,
+    query='SELECT "table", rows, rejected, vanished, broken_references, stale_since, detail FROM quality.source_coverage '
+    "WHERE \"column\" = '' AND present ORDER BY ALL",
+    do_not="Do not read a null mart column as zero before looking here: an absent source switches it off.",
 )
 
 REJECTS_SUMMARY = Table(
@@ -71,6 +76,8 @@ REJECTS_SUMMARY = Table(
         *pick(VOCABULARY, "rows_with_reason!! share"),
     ),
     audience=Audience.WIDE,
+    query='SELECT "table", reason, sum(rows_with_reason) AS kept_aside FROM quality.rejects_summary GROUP BY ALL ORDER BY ALL',
+    do_not="Do not count the faults of a row here: a row with several stands once, under its first.",
 )
 
 SUPPRESSIONS = Table(
@@ -81,6 +88,8 @@ SUPPRESSIONS = Table(
     key=("table", "dimension"),
     columns=pick(VOCABULARY, "table!! dimension!! rows_with_reason!!"),
     audience=Audience.WIDE,
+    query='SELECT "table", sum(rows_with_reason) AS hidden_cells FROM quality.suppressions GROUP BY ALL ORDER BY ALL',
+    do_not="Do not try to fill a hidden cell from totals: what would give it away is hidden, too.",
 )
 
 TABLES = (QUALITY_RESULTS, SOURCE_COVERAGE, REJECTS_SUMMARY, SUPPRESSIONS)

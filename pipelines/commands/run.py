@@ -16,6 +16,7 @@ from pipelines.exits import Exit, UsageError, code_named, one_line_of
 from pipelines.places import find_config, prepare_dagster_home
 from pipelines.sources.config import Configuration, nearest
 from pipelines.terminal import console, errors
+from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.runs import Runs, State
 from pipelines.warehouse.snapshots import Snapshot, latest_snapshot
 from pipelines.workshop import RunWorkshop, read_configuration, silent
@@ -96,7 +97,7 @@ def _execute(
         options["asset_selection"] = _selection(job, select)
     if months:
         options["tags"] |= whole_range(min(months), max(months))
-    with dg.DagsterInstance.get() as instance:
+    with _room_for_records(home), dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
@@ -110,6 +111,18 @@ def _execute(
         Runs(home).conclude(result.run_id, State.FAILED, message)
     codes = [_code_of(error) for error in errors_found]
     return result.run_id, max(codes, default=Exit.PUBLISHED if result.success else Exit.FAILED)
+
+
+@contextmanager
+def _room_for_records(home: Path) -> Iterator[None]:
+    """A full disk meets Dagster's own database first, and that says it in its own words."""
+    try:
+        yield
+    except Exception as error:
+        if "disk is full" in str(error):
+            hint = "free some space and run again"
+            raise StorageError(home / "dagster", "write", "No space left on device", hint) from error
+        raise
 
 
 def _error_of(event: Any) -> Any:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from assets.board.charts import draw_all, draw_bunching, draw_churn, draw_trend
+from assets.board.charts import _draw_intervals, draw_all, draw_bunching, draw_churn, draw_trend
 from assets.board.measures import MEASURES
 from assets.board.page import render_board
 from assets.board.scorecard import format_number, score
@@ -281,6 +281,18 @@ def test_every_picture_says_its_numbers_in_words(marts) -> None:
     )
     assert "unknown" not in chart.text
     assert f"5: {100 * top['cif_churn']:.1f} %" in chart.text
+
+
+def test_a_long_course_is_told_by_its_ends_and_extremes() -> None:
+    rates = [{"month": f"20{y}-{m:02}", "y": float(10 * y + m)} for y in (23, 24, 25) for m in range(1, 13)]
+    points = pl.DataFrame([{"value": r["month"], "y": r["y"], "lo": r["y"], "hi": r["y"]} for r in rates])
+    chart = _draw_intervals("Course", points, "month", "rate", "")
+    assert chart is not None
+    assert "first, 2023-01: 231.00" in chart.text
+    assert "last, 2025-12: 262.00" in chart.text
+    assert chart.text.count("20") < 10
+    assert 5 <= len(re.findall(r">20\d\d-\d\d<", chart.svg)) <= 9
+    assert ">2025-12<" in chart.svg
 
 
 def test_no_source_of_complaints_is_not_a_month_without_one(marts) -> None:
