@@ -31,6 +31,7 @@ from pipelines.presentation import (
     describe_lineage,
     describe_step,
     group_of,
+    previewed,
 )
 from pipelines.warehouse.runs import State
 from pipelines.workshop import RunWorkshop
@@ -218,7 +219,8 @@ def _run_step(
     assert step.version is not None
     shown: dict[str, Any] = {"check_results": results}
     frame = workshop.scan_step(contract, step)
-    metadata = describe_step(step, frame.head(PREVIEW_ROWS).collect(), chart_of(contract, frame))
+    preview = frame.select(previewed(contract)).head(PREVIEW_ROWS).collect()
+    metadata = describe_step(step, preview, chart_of(contract, frame))
     if step.reused:
         workshop.commit(step)
         yield dg.MaterializeResult(

@@ -117,6 +117,19 @@ def _metadata_value(fact: object) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.text(str(fact))
 
 
+def previewed(contract: Table) -> list[str]:
+    """Columns of which rows may be shown, and so be kept in Dagster's database.
+
+    At the door a firm's own words may hold anything, whatever the column is meant for: they stay in the store.
+    """
+    return [
+        column.name
+        for column in contract.stored
+        if contract.layer is not Layer.CORE
+        or not (column.kind is Kind.TEXT or (column.kind is Kind.CATEGORY and not column.closed))
+    ]
+
+
 def _as_markdown(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> str:
     """The first rows and as many columns as are shown without a click, every cell escaped: data is not markup."""
     shown = frame.head(rows)
