@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -41,16 +43,27 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
 
 
 def write_documents(
-    folder: Path, final: Path, *, as_of: str, code_version: str, previous: Snapshot | None, at: datetime
+    folder: Path,
+    final: Path,
+    *,
+    as_of: str,
+    code_version: str,
+    facts: Mapping[str, Any],
+    previous: Snapshot | None,
+    at: datetime,
 ) -> None:
-    """Write everything beside the tables into `folder`, which will be read as `final`; `at` is the moment of publication."""
+    """Write everything beside the tables into `folder`, which will be read as `final`.
+
+    `facts` are those of the snapshot (settings under `company`, contents of the sources under `sources`), `at` is the
+    moment of publication.
+    """
     files = list_files(folder)
     write_catalog(folder / CATALOG, final, files)
     package = make_datapackage(files, name="aftersale", version=final.name, as_of=as_of)
     (folder / "datapackage.json").write_text(json.dumps(package, indent=1))
     (folder / "data_dictionary.md").write_text(write_dictionary([TABLES[p.split("/")[1]] for p in files]))
     (folder / "board.html").write_text(render_page(folder, final, as_of, at))
-    (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version))
+    (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version, facts))
 
 
 def render_page(folder: Path, final: Path, as_of: str, at: datetime) -> str:
@@ -64,14 +77,16 @@ def render_page(folder: Path, final: Path, as_of: str, at: datetime) -> str:
     )
 
 
-def describe_changes(folder: Path, previous: Snapshot | None, as_of: str, code_version: str) -> str:
-    """Numbers that moved since the last snapshot, and whether data, as_of or code moved them."""
+def describe_changes(
+    folder: Path, previous: Snapshot | None, as_of: str, code_version: str, facts: Mapping[str, Any]
+) -> str:
+    """Numbers that moved since the last snapshot, and whether data, settings, as_of or code moved them."""
     if previous is None:
         return "# Changes\n\nThis is the first snapshot: nothing to compare with.\n"
     lines = [
         "# Changes",
         "",
-        f"Against snapshot {previous.number}, as of {previous.as_of}. Moved by: {_causes(previous, as_of, code_version)}.",
+        f"Against snapshot {previous.number}, as of {previous.as_of}. Moved by: {_causes(previous, as_of, code_version, facts)}.",
         "",
     ]
     for name, column in NUMBERS_COMPARED.items():
@@ -79,11 +94,21 @@ def describe_changes(folder: Path, previous: Snapshot | None, as_of: str, code_v
     return "\n".join(lines) + "\n"
 
 
-def _causes(previous: Snapshot, as_of: str, code_version: str) -> str:
+def _causes(previous: Snapshot, as_of: str, code_version: str, facts: Mapping[str, Any]) -> str:
+    """All that differs: where several do, the numbers can't be told apart by cause."""
     causes = ["the code"] if previous.code_version != code_version else []
     if previous.as_of != as_of:
         causes.append(f"as_of ({previous.as_of} to {as_of})")
-    return " and ".join(causes) or "the data"
+    if _settings(previous.facts) != _settings(facts):
+        causes.append("the settings")
+    then, now = previous.facts.get("sources", {}), facts.get("sources", {})
+    if moved := sorted(name for name in {*then, *now} if then.get(name) != now.get(name)):
+        causes.append(f"the data ({', '.join(moved)})")
+    return " and ".join(causes) or "tables made again in part"
+
+
+def _settings(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.get("company", {}).items() if name != "as_of"}
 
 
 def _compare(name: str, column: str, before: Path, after: Path) -> list[str]:

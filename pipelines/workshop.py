@@ -242,6 +242,11 @@ class RunWorkshop:
     def publish(self, versions: Mapping[str, Version]) -> Snapshot:
         """Publish a closed set. Raises NotClosedError, StorageError; `latest` stays as it was then."""
         company = self.company
+        facts = {
+            "recipe": self.recipe(),
+            "company": describe_company(company),
+            "sources": self._source_contents(),
+        }
         snapshot = publish(
             self.warehouse,
             versions,
@@ -251,13 +256,14 @@ class RunWorkshop:
                 final,
                 as_of=company.as_of.isoformat(),
                 code_version=self.code_version,
+                facts=facts,
                 previous=latest_snapshot(self.home),
                 at=datetime.now(UTC),
             ),
             as_of=company.as_of.isoformat(),
             run_id=self.run_id,
             code_version=self.code_version,
-            facts={"recipe": self.recipe(), "company": describe_company(company)},
+            facts=facts,
         )
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
@@ -269,14 +275,16 @@ class RunWorkshop:
         try:
             return self.landing.version(source)
         except LandingBlockedError as error:
-            return str(error)
+            return f"blocked {hashlib.sha256(str(error).encode()).hexdigest()}"
+
+    def _source_contents(self) -> dict[str, str | None]:
+        return {name: self._content_of(name) for name in sorted(self.configuration.sources)}
 
     def recipe(self) -> str:
         """Names all that a whole run depends on: settings, sources, code, key. Equal recipe: nothing to do."""
-        sources = {name: self._content_of(name) for name in sorted(self.configuration.sources)}
         content = {
             "company": describe_company(self.company),
-            "sources": sources,
+            "sources": self._source_contents(),
             "code": self.code_version,
             "pseudonyms": self.pseudonyms.fingerprint,
         }
