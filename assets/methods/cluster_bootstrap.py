@@ -49,7 +49,9 @@ def draw_sums(
         raise ValueError("values are too large to be added exactly: use larger units")
     k = table.shape[1]
     columns = (cell[:, None] * k + np.arange(k)).ravel()
-    sums = csr_matrix((table.ravel(), (np.repeat(cluster, k), columns)), shape=(clusters, cells * k)).T.tocsr()
+    sums = csr_matrix(
+        (table.ravel(), (np.repeat(cluster, k), columns)), shape=(clusters, cells * k)
+    ).T.tocsr()
     generator = np.random.default_rng(SEED)
     found = np.empty((draws, k, cells))
     for start in range(0, draws, _AT_ONCE):

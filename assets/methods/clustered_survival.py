@@ -134,7 +134,9 @@ def bound_estimates(
     seller = sums["seller"].to_numpy()
     parts = []
     for (horizon,), part in estimates.group_by("horizon", maintain_order=True):
-        values = sums.select(f"on_survival_{horizon}", f"on_incidence_{horizon}").to_numpy().astype(np.float64)
+        values = (
+            sums.select(f"on_survival_{horizon}", f"on_incidence_{horizon}").to_numpy().astype(np.float64)
+        )
         drawn = draw_sums(seller, codes, values, clusters=clusters, cells=len(cells)) * UNIT
         # the sum over all is 0 but for rounding, so a draw is its own deviation
         at = part["cell"].replace_strict(cells, range(len(cells)), return_dtype=pl.Int64).to_numpy()

@@ -119,7 +119,8 @@ def _at_most(count: Floats, mean: Floats, dispersion: float) -> Floats:
     else:
         size = np.where(mean > 0, mean, 1.0) / (dispersion - 1)
         below = np.where(mean > 0, betainc(size, safe + 1, 1 / dispersion), 1.0)
-    return np.where(count < 0, 0.0, below)
+    bounded: Floats = np.where(count < 0, 0.0, below)
+    return bounded
 
 
 def _at_least(count: Floats, mean: Floats, dispersion: float) -> Floats:
@@ -130,4 +131,5 @@ def _at_least(count: Floats, mean: Floats, dispersion: float) -> Floats:
     else:
         size = np.where(mean > 0, mean, 1.0) / (dispersion - 1)
         above = np.where(mean > 0, betainc(safe, size, 1 - 1 / dispersion), 0.0)
-    return np.where(count <= 0, 1.0, above)
+    bounded: Floats = np.where(count <= 0, 1.0, above)
+    return bounded

@@ -15,7 +15,12 @@ from assets.methods.clustered_survival import (
     bound_estimates,
     compare_survival_by_seller,
 )
-from assets.methods.survival import compare_survival, fit_cumulative_incidence, fit_kaplan_meier, read_horizons
+from assets.methods.survival import (
+    compare_survival,
+    fit_cumulative_incidence,
+    fit_kaplan_meier,
+    read_horizons,
+)
 
 HORIZONS = (30, 90)
 
@@ -33,7 +38,9 @@ def deals(n: int, sellers: int, *, seed: int = 1, spread: float = 0.0, groups: i
     )  # fmt: skip
 
 
-def estimate(weights: np.ndarray, duration: np.ndarray, cause: np.ndarray, horizon: int) -> tuple[float, float]:
+def estimate(
+    weights: np.ndarray, duration: np.ndarray, cause: np.ndarray, horizon: int
+) -> tuple[float, float]:
     """Kaplan-Meier and Aalen-Johansen with weights, straight from the definitions."""
     survival, free, incidence = 1.0, 1.0, 0.0
     for t in np.unique(duration[duration <= horizon]):
@@ -56,7 +63,9 @@ def test_an_influence_is_the_derivative_by_the_weight(horizon: int) -> None:
         up, down = np.ones(40), np.ones(40)
         up[i] += step
         down[i] -= step
-        slope = (np.array(estimate(up, duration, cause, horizon)) - estimate(down, duration, cause, horizon)) / (2 * step)
+        slope = (
+            np.array(estimate(up, duration, cause, horizon)) - estimate(down, duration, cause, horizon)
+        ) / (2 * step)
         found = got.row(i, named=True)
         assert_allclose(
             [found[f"on_survival_{horizon}"] * UNIT, found[f"on_incidence_{horizon}"] * UNIT], slope, atol=1e-7
@@ -65,12 +74,23 @@ def test_an_influence_is_the_derivative_by_the_weight(horizon: int) -> None:
 
 def limits(rows: pl.DataFrame, horizon: int) -> tuple[dict[str, float], dict[str, float]]:
     """Clustered and plain limits of one group."""
-    km = read_horizons(fit_kaplan_meier(rows.with_columns(event=pl.col("cause") == 1).lazy(), ["cell"]), ["cell"], [horizon]).collect()
-    aj = read_horizons(fit_cumulative_incidence(rows.lazy(), ["cell"]), ["cell", "cause"], [horizon]).collect().filter(pl.col("cause") == 1)
-    estimates = pl.DataFrame({"cell": [0], "horizon": [horizon], "survival": km["survival"], "incidence": aj["incidence"]})
+    km = read_horizons(
+        fit_kaplan_meier(rows.with_columns(event=pl.col("cause") == 1).lazy(), ["cell"]), ["cell"], [horizon]
+    ).collect()
+    aj = (
+        read_horizons(fit_cumulative_incidence(rows.lazy(), ["cell"]), ["cell", "cause"], [horizon])
+        .collect()
+        .filter(pl.col("cause") == 1)
+    )
+    estimates = pl.DataFrame(
+        {"cell": [0], "horizon": [horizon], "survival": km["survival"], "incidence": aj["incidence"]}
+    )
     influences = add_influences(rows.lazy(), [horizon]).collect()
     clustered = bound_estimates(influences, estimates, clusters=rows["seller"].max() + 1).row(0, named=True)
-    plain = {**{f"survival_{e}": km[f"survival_{e}"].item() for e in ("lo", "hi")}, **{f"incidence_{e}": aj[f"incidence_{e}"].item() for e in ("lo", "hi")}}
+    plain = {
+        **{f"survival_{e}": km[f"survival_{e}"].item() for e in ("lo", "hi")},
+        **{f"incidence_{e}": aj[f"incidence_{e}"].item() for e in ("lo", "hi")},
+    }
     return clustered, plain  # fmt: skip
 
 
@@ -87,7 +107,9 @@ def test_where_sellers_differ_the_interval_is_that_of_drawing_sellers() -> None:
     width = clustered["incidence_hi"] - clustered["incidence_lo"]
     assert width > 1.5 * (plain["incidence_hi"] - plain["incidence_lo"])
     rng = np.random.default_rng(9)
-    by_seller = [g.select("duration", "cause").to_numpy() for _, g in rows.group_by("seller", maintain_order=True)]
+    by_seller = [
+        g.select("duration", "cause").to_numpy() for _, g in rows.group_by("seller", maintain_order=True)
+    ]
     drawn = []
     for _ in range(400):
         picked = np.concatenate([by_seller[i] for i in rng.integers(0, len(by_seller), len(by_seller))])
@@ -105,7 +127,9 @@ def test_few_sellers_have_no_interval() -> None:
 def test_row_order_moves_nothing() -> None:
     rows = deals(500, 30, spread=0.5, groups=3)
     shuffled = rows.sample(fraction=1, shuffle=True, seed=2)
-    first, second = (add_influences(r.lazy(), HORIZONS).collect().sort("cell", "seller") for r in (rows, shuffled))
+    first, second = (
+        add_influences(r.lazy(), HORIZONS).collect().sort("cell", "seller") for r in (rows, shuffled)
+    )
     assert_frame_equal(first, second, check_exact=True)
     assert compare_survival_by_seller(rows) == compare_survival_by_seller(shuffled)
 
@@ -121,7 +145,10 @@ def test_sellers_that_differ_are_no_difference_of_groups() -> None:
     fooled = honest = 0
     for seed in range(120):
         rows = deals(600, 40, seed=seed, spread=0.8, groups=2)
-        fooled += compare_survival(rows.with_columns(event=pl.col("cause") == 1).lazy(), "cell")["p_value"].item() < 0.05
+        fooled += (
+            compare_survival(rows.with_columns(event=pl.col("cause") == 1).lazy(), "cell")["p_value"].item()
+            < 0.05
+        )
         p = compare_survival_by_seller(rows)
         assert p is not None
         honest += p < 0.05
@@ -136,7 +163,9 @@ def test_nothing_to_compare() -> None:
 
 
 def test_draws_are_whole_sums_of_whole_sellers() -> None:
-    sums = draw_sums(np.array([0, 1, 2]), np.array([0, 0, 1]), np.array([[1, 10], [2, 20], [4, 40]]), clusters=3, cells=2)
+    sums = draw_sums(
+        np.array([0, 1, 2]), np.array([0, 0, 1]), np.array([[1, 10], [2, 20], [4, 40]]), clusters=3, cells=2
+    )
     assert sums.shape == (999, 2, 2)
     assert_allclose(sums[:, 1], 10 * sums[:, 0])
     assert sums[:, 0, 1].max() > 4  # a seller may be drawn twice
