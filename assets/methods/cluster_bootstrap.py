@@ -20,6 +20,7 @@ SEED: Final = 20_250_131  # any number: fixed, so that equal data give equal lim
 LEAST_CLUSTERS: Final = 5  # fewer clusters hold no information on how clusters vary
 _AT_ONCE: Final = 111
 _LARGEST: Final = 2**53
+_TIMES_DRAWN: Final = 16  # a cluster is drawn once on average; sixteen times happens once in 10^13
 
 
 def draw_sums(
@@ -45,7 +46,7 @@ def draw_sums(
     table = given.reshape(len(cluster), -1)
     if np.any(table != np.rint(table)):
         raise ValueError("values must be whole numbers: others add up differently in another order")
-    if table.size and np.abs(table).sum(axis=0).max() * max(clusters, 1) >= _LARGEST * 100:
+    if table.size and np.abs(table).sum(axis=0).max() * _TIMES_DRAWN >= _LARGEST:
         raise ValueError("values are too large to be added exactly: use larger units")
     k = table.shape[1]
     columns = (cell[:, None] * k + np.arange(k)).ravel()

@@ -108,7 +108,8 @@ def find_limit(probability: float, expected: npt.ArrayLike, dispersion: float = 
         reached = _at_most(middle, mean, dispersion) >= probability
         open_ = high - low > 1
         high, low = np.where(open_ & reached, middle, high), np.where(open_ & ~reached, middle, low)
-    return high
+    limit: Floats = high
+    return limit
 
 
 def _at_most(count: Floats, mean: Floats, dispersion: float) -> Floats:

@@ -23,8 +23,9 @@ CHURN_BY_INCENTIVE = Table(
     key=("dimension", "value", "horizon_days"),
     columns=pick(
         VOCABULARY,
-        f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi cif_churn cif_churn_lo "
-        f"cif_churn_hi cif_other mature_share log_rank_p {_SIZE}",
+        f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi survival_seller_lo survival_seller_hi "
+        f"cif_churn cif_churn_lo cif_churn_hi cif_churn_seller_lo cif_churn_seller_hi cif_other cif_churn_expected ratio_to_expected "
+        f"cif_churn_standardised standardised_share is_reversed mature_share log_rank_p log_rank_seller_p {_SIZE}",
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("survival").is_null(), SUPPRESSED_IS_NULL),
@@ -51,7 +52,9 @@ COMPLAINTS_BY_INCENTIVE = Table(
         replace(VOCABULARY["period"], values=(), description="Quarter of receipt, or `all`."),
         *pick(
             VOCABULARY,
-            "complaints upheld account_months rate_per_1000 rate_per_1000_lo rate_per_1000_hi expected ratio_to_lowest",
+            "complaints upheld account_months rate_per_1000 rate_per_1000_lo rate_per_1000_hi rate_per_1000_seller_lo "
+            "rate_per_1000_seller_hi expected ratio_to_expected rate_per_1000_standardised standardised_share is_reversed "
+            "ratio_to_lowest",
         ),
         *pick(VOCABULARY, _SIZE),
     ),
@@ -99,7 +102,8 @@ _LAG_COLUMNS = (
     replace(VOCABULARY["censored_items"], name="censored"),
     *pick(
         VOCABULARY,
-        "median_days median_days_lo median_days_hi p75_days captured_30d captured_90d median_business_days n_accounts n_sellers "
+        "median_days median_days_lo median_days_hi p75_days captured_30d captured_30d_lo captured_30d_hi captured_90d captured_90d_lo "
+        "captured_90d_hi captured_90d_standardised standardised_share is_reversed median_business_days n_accounts n_sellers "
         "suppressed!!",
     ),
 )
