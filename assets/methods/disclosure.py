@@ -63,49 +63,57 @@ def measure_widths(sums: Sums, values: Floats, hidden: Flags, asked: Integers, e
     truth = values[places]
     targets = unknown[asked]
     top = float(truth.sum() + enough.max(initial=1.0))
-    batch = _reach(inside, truth, targets, enough, top)
-    widths: Floats = np.minimum(batch, enough)
-    _, component = connected_components(_neighbours(inside), directed=False)
-    for i in np.flatnonzero(widths < enough - _SLACK):
-        together = component == component[targets[i]]
+    # any solution is a way things could be, for all numbers at once: what was seen of a range is never more than there is
+    low, high = truth.copy(), truth.copy()
+    narrow = np.arange(targets.size)
+    while narrow.size:
+        for sign in (1.0, -1.0):
+            _widen(low, high, _reach(inside, truth, targets[narrow], enough[narrow], top, sign))
+        left = narrow[(high - low)[targets[narrow]] < enough[narrow] - _SLACK]
+        if left.size == narrow.size:
+            break
+        narrow = left
+    _, component = connected_components(abs(inside).T @ abs(inside), directed=False)
+    for i in narrow:
+        target = targets[i]
+        if high[target] - low[target] >= enough[i] - _SLACK:
+            continue
+        together = np.flatnonzero(component == component[target])
         rows = inside[:, together]
         rows = rows[np.diff(rows.indptr) > 0]
-        place = int(np.flatnonzero(np.flatnonzero(together) == targets[i])[0])
-        widths[i] = _width_of(rows, truth[together], place, top)
+        cost = (together == target).astype(np.float64)
+        if rows.shape[0] == 0:
+            high[target] = top
+            continue
+        for sign in (1.0, -1.0):
+            end = linprog(sign * cost, A_eq=rows, b_eq=rows @ truth[together], bounds=(0, top))
+            if end.x is not None:  # what can't be settled counts as known
+                point = truth.copy()
+                point[together] = end.x
+                _widen(low, high, point)
+    widths: Floats = (high - low)[targets]
     return widths
 
 
-def _neighbours(matrix: csr_matrix) -> csr_matrix:
-    return (abs(matrix).T @ abs(matrix)).tocsr()
+def _widen(low: Floats, high: Floats, point: Floats) -> None:
+    np.minimum(low, point, out=low)
+    np.maximum(high, point, out=high)
 
 
-def _reach(matrix: csr_matrix, truth: Floats, targets: Integers, enough: Floats, top: float) -> Floats:
-    """Widths that two programs certify for many numbers at once: all up together, all down together."""
+def _reach(
+    matrix: csr_matrix, truth: Floats, targets: Integers, enough: Floats, top: float, sign: float
+) -> Floats:
+    """A way things could be in which as many numbers as possible lie far above, or below, where they are."""
     n, m = truth.size, targets.size
-    width = np.zeros(m)
     if m == 0:
-        return width
+        return truth
     pick = csr_matrix((np.ones(m), (np.arange(m), targets)), shape=(m, n))
     equal = hstack([matrix, csr_matrix((matrix.shape[0], m))]).tocsr()
     bounds = np.concatenate([np.tile([0.0, top], (n, 1)), np.column_stack([np.zeros(m), enough])])
     cost = np.concatenate([np.zeros(n), -np.ones(m)])
-    for sign in (1.0, -1.0):
-        # what is moved towards one side is at most the distance from the truth
-        limit = hstack([-sign * pick, identity(m)]).tocsr()
-        found = linprog(
-            cost, A_ub=limit, b_ub=-sign * truth[targets], A_eq=equal, b_eq=matrix @ truth, bounds=bounds
-        )
-        if found.x is not None:
-            width += np.maximum(found.x[n:], 0.0)
-    return width
-
-
-def _width_of(matrix: csr_matrix, truth: Floats, place: int, top: float) -> float:
-    if matrix.shape[0] == 0:
-        return top
-    cost = np.zeros(truth.size)
-    cost[place] = 1.0
-    ends = [linprog(sign * cost, A_eq=matrix, b_eq=matrix @ truth, bounds=(0, top)) for sign in (1.0, -1.0)]
-    if any(end.x is None for end in ends):
-        return 0.0  # what can't be settled counts as known
-    return float(ends[1].x[place] - ends[0].x[place])
+    # what is moved towards one side is at most the distance from the truth
+    limit = hstack([-sign * pick, identity(m)]).tocsr()
+    found = linprog(
+        cost, A_ub=limit, b_ub=-sign * truth[targets], A_eq=equal, b_eq=matrix @ truth, bounds=bounds
+    )
+    return truth if found.x is None else np.asarray(found.x[:n], dtype=np.float64)

@@ -107,6 +107,8 @@ def find_limit(probability: float, expected: npt.ArrayLike, dispersion: float = 
         middle = np.floor((low + high) / 2)
         reached = _at_most(middle, mean, dispersion) >= probability
         open_ = high - low > 1
+        if not open_.any():
+            break
         high, low = np.where(open_ & reached, middle, high), np.where(open_ & ~reached, middle, low)
     limit: Floats = high
     return limit

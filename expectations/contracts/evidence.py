@@ -121,4 +121,44 @@ FEEDBACK_LAG_BY_INCENTIVE = Table(
     do_not="Do not read hop `captured` as lag of all that was said: what was never written down is not in the data.",
 )
 
-TABLES = (CHURN_BY_INCENTIVE, COMPLAINTS_BY_INCENTIVE, FEEDBACK_HOPS, FEEDBACK_LAG_BY_INCENTIVE)
+INCENTIVE_VALUE = Table(
+    Layer.MARTS,
+    "incentive_value",
+    title="What a dollar of incentive went with after a year of churn, refunds, complaints and clawbacks.",
+    grain="one row per plan and tier",
+    key=("plan_id", "tier"),
+    columns=pick(
+        VOCABULARY,
+        "plan_id!! tier!! currency!! bookings incentive_paid revenue_kept refunds_amount complaint_cost clawbacks_amount net_value "
+        "net_value_per_dollar net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers suppressed!!",
+    ),
+    rules=(
+        Rule(
+            "suppressed_cells_are_null",
+            ~_c("suppressed") | _c("incentive_paid").is_null(),
+            SUPPRESSED_IS_NULL,
+        ),
+        Rule(
+            "net_value_adds_up",
+            _c("net_value")
+            == _c("revenue_kept") - _c("refunds_amount") - _c("complaint_cost") + _c("clawbacks_amount"),
+            "One account, four entries.",
+        ),
+        Rule(
+            "an_account_is_descriptive",
+            _c("evidence_level") == 0,
+            "Nobody knows what would have been sold without the money.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT plan_id, tier, bookings, incentive_paid, revenue_kept, net_value_per_dollar, net_value_per_dollar_lo, net_value_per_dollar_hi FROM marts.incentive_value WHERE NOT suppressed ORDER BY plan_id, tier",
+    do_not="Do not read it as what the incentive caused: an average over deals of which many would have come anyway; the cost of goods is not in it.",
+)
+
+TABLES = (
+    CHURN_BY_INCENTIVE,
+    COMPLAINTS_BY_INCENTIVE,
+    FEEDBACK_HOPS,
+    FEEDBACK_LAG_BY_INCENTIVE,
+    INCENTIVE_VALUE,
+)
