@@ -27,6 +27,15 @@ HORIZONS_DAYS = (30, 90, 180, 365)
 """Days after which a deal's outcome is judged."""
 
 
+INDICATORS = (
+    "cancellations", "cooling_off_cancellations", "never_activated", "complaints", "mis_sale_complaints", "escalated_complaints",
+    "refunds", "clawbacks", "losses_without_clawback", "closing_spikes", "period_end_closes", "threshold_closes", "replacements",
+    "vulnerable_cancellations", "without_consent", "failed_reviews", "product_skew", "payout_percentile", "paid_before_outcome",
+    "manager_incentive",
+)  # fmt: skip
+"""What `conduct_indicators` counts or measures about a seller."""
+
+
 def _outcomes(days: int) -> list[Column]:
     h = f"{days} days"
     return [
@@ -341,11 +350,24 @@ _ALL: list[Column] = [
         cif_churn="Aalen-Johansen probability of churn by the horizon, other exits competing: the headline.",
         cif_churn_lo="Lower end of the 95 % interval of `cif_churn`.",
         cif_churn_hi="Upper end of the 95 % interval of `cif_churn`.",
+        survival_seller_lo="Lower end of the 95 % interval of `survival` with whole sellers drawn; null under five sellers.",
+        survival_seller_hi="Upper end of the 95 % interval of `survival` with whole sellers drawn; null under five sellers.",
+        cif_churn_seller_lo="Lower end of the 95 % interval of `cif_churn` with whole sellers drawn; null under five sellers.",
+        cif_churn_seller_hi="Upper end of the 95 % interval of `cif_churn` with whole sellers drawn; null under five sellers.",
+        cif_churn_expected="`cif_churn` that the group's own segments have among all deals.",
+        cif_churn_standardised="`cif_churn` the group would have with everybody's mix of segments.",
+        standardised_share="Share of everybody's weight in the strata (segment, and tenure where it matters) that the group has: what a standardised number rests on.",
         cif_other="Aalen-Johansen probability of another exit by the horizon.",
         mature_share="Share of the cohort that could have been observed to the horizon.",
-        log_rank_p="p value of the log-rank test over the dimension's groups; descriptive, sellers' deals taken as independent.",
+        log_rank_p="p value of the log-rank test over the dimension's groups, sellers' deals taken as independent.",
+        log_rank_seller_p="p value of the log-rank score with the sellers as units (cluster-robust variance).",
         captured_30d="Probability of leaving the hop within 30 days of entering.",
+        captured_30d_lo="Lower end of the 95 % log-log interval of `captured_30d`.",
+        captured_30d_hi="Upper end of the 95 % log-log interval of `captured_30d`.",
         captured_90d="Probability of leaving the hop within 90 days of entering.",
+        captured_90d_lo="Lower end of the 95 % log-log interval of `captured_90d`.",
+        captured_90d_hi="Upper end of the 95 % log-log interval of `captured_90d`.",
+        captured_90d_standardised="`captured_90d` the group would have with everybody's mix of segments.",
         null_share="Share of rows without a value.",
     ),
     Column("account_months", Kind.ESTIMATE, "Time observed, in months of 30.4375 days.", "account-months", minimum=0),
@@ -355,8 +377,13 @@ _ALL: list[Column] = [
         rate_per_1000="Complaint rate.",
         rate_per_1000_lo="Lower end of the exact 95 % (Garwood) interval.",
         rate_per_1000_hi="Upper end of the exact 95 % (Garwood) interval.",
+        rate_per_1000_seller_lo="Lower end of the 95 % interval with whole sellers drawn; period `all` only, null under five sellers.",
+        rate_per_1000_seller_hi="Upper end of the 95 % interval with whole sellers drawn; period `all` only, null under five sellers.",
+        rate_per_1000_standardised="Complaint rate the group would have with everybody's mix of segments and tenure.",
     ),
     Column("expected", Kind.ESTIMATE, "Complaints expected at the rate of `all` in the same segment and tenure quarter.", "complaints", minimum=0),
+    Column("ratio_to_expected", Kind.ESTIMATE, "What was seen over what was expected of the same segments (and tenure).", "ratio", minimum=0),
+    Column("is_reversed", Kind.FLAG, "Simpson's reversal: the group lies on one side of the lowest group as it is, on the other once standardised."),
     Column("ratio_to_lowest", Kind.ESTIMATE, "Rate over that of the lowest-ordered band with exposure; null for unordered dimensions.", "ratio", minimum=0),
     Column("days", Kind.ESTIMATE, "Days between entering and leaving; to the end of observation where censored.", "days", minimum=0),
     Column("business_days", Kind.COUNT, "Working days between entering and leaving.", "days", minimum=0),
@@ -372,6 +399,55 @@ _ALL: list[Column] = [
         p75_days="75th percentile of days in the hop (Kaplan-Meier).",
         median_business_days="Median working days in the hop (Kaplan-Meier).",
     ),
+    # ---- incentive value ------------------------------------------------------------------------------------------------
+    *_words(
+        Kind.MONEY,
+        "",
+        bookings="Amount of the deals, by the share of each that belongs to the row.",
+        incentive_paid="Commission and SPIFFs of the deals, overlay and manager credits included.",
+        revenue_kept="Part of the bookings whose recurring revenue was still there after 12 months.",
+        refunds_amount="Refunds within 365 days.",
+        complaint_cost="Redress paid for complaints within 365 days; the cost of handling them is not known.",
+        clawbacks_amount="Commission taken back within 365 days.",
+        net_value="`revenue_kept` less refunds and redress, plus clawbacks.",
+    ),
+    *_words(
+        Kind.ESTIMATE,
+        "money per money",
+        net_value_per_dollar="`net_value` over `incentive_paid`: what one unit of incentive money went with, not what it caused.",
+        net_value_per_dollar_lo="Lower end of the 95 % interval with whole sellers drawn.",
+        net_value_per_dollar_hi="Upper end of the 95 % interval with whole sellers drawn.",
+    ),
+    # ---- conduct ----------------------------------------------------------------------------------------------------------
+    Column("indicator", Kind.CATEGORY, "What was counted or measured.", values=INDICATORS),
+    Column("observed", Kind.ESTIMATE, "Events counted; for shares of money the money in question."),
+    Column("exposure", Kind.ESTIMATE, "Cases in which the event could have come: deals, reviews; for shares of money all money.", minimum=0),
+    Column("indicator_value", Kind.ESTIMATE, "`observed` over `exposure`; `payout_percentile`: share of sellers paid no more."),
+    Column("expected_events", Kind.ESTIMATE, "Events that everybody's rate in the same quarter and segment would bring.", "events", minimum=0),
+    *_words(
+        Kind.ESTIMATE,
+        "ratio",
+        shrunken_ratio="Posterior mean of the ratio to expected, sellers sharing one gamma prior; null where they differ by no more than chance.",
+        shrunken_ratio_lo="Lower end of the 95 % posterior interval of the ratio.",
+        shrunken_ratio_hi="Upper end of the 95 % posterior interval of the ratio.",
+        dispersion="Variance over mean of the counts of sellers like the others, in the period; 1 is chance alone.",
+    ),
+    *_share(
+        chance_above_1_5="Posterior probability that the seller's true ratio is above 1.5.",
+        excess_p="Probability of at least so many events for a seller like the others.",
+        excess_q="False-discovery rate (Benjamini-Hochberg) at which the count would be called, all indicators and sellers of the period together.",
+    ),
+    *_words(
+        Kind.ESTIMATE,
+        "events",
+        funnel_inner="Count that a seller like the others stays at or under with 97.5 %.",
+        funnel_outer="Count that a seller like the others stays at or under with 99.9 %.",
+        flagged_from="Smallest count at which the seller would be flagged, the others as they are.",
+    ),
+    Column("is_flagged", Kind.FLAG, "Whether the count is beyond chance at a false-discovery rate of 5 %."),
+    Column("sellers_just_below", Kind.COUNT, "Sellers one event short of their own flag: many of them means the flag is being managed.", "sellers", minimum=0),
+    Column("sellers_just_above", Kind.COUNT, "Sellers at their own flag or one event over it.", "sellers", minimum=0),
+    Column("reviews", Kind.CATEGORY, "What to do about it; a count proves nothing about a person.", values=("investigate", "nothing unusual", "described, not judged")),
     # ---- quality ----------------------------------------------------------------------------------------------------------
     Column("table", Kind.TEXT, "Table."),
     Column("column", Kind.TEXT, "Column; empty when the row is about the whole table."),

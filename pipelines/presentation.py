@@ -219,5 +219,7 @@ _GROUPS = {
     "churn_by_incentive": "evidence",
     "complaints_by_incentive": "evidence",
     "feedback_lag_by_incentive": "evidence",
+    "incentive_value": "evidence",
+    "conduct_indicators": "evidence",
     "board_scorecard": "board",
 }

@@ -1,8 +1,4 @@
-"""Complaints per account-month by group: counts, exact intervals, and what the same exposure would have brought elsewhere.
-
-Rates are indirectly standardised over segment and tenure, because young customers complain more and a group of deals is
-rarely of average age or kind (Breslow and Day 1987, chapter 2).
-"""
+"""Complaints per account-month by group: counts, exact intervals, and what the same exposure would have brought elsewhere."""
 
 from __future__ import annotations
 
@@ -12,18 +8,31 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
+from assets.evidence.complaint_standards import (
+    STRATUM,
+    cover_strata,
+    expect_complaints,
+    standardise_rates,
+)
 from assets.evidence.dimensions import (
     ALL,
+    CROSSED,
+    FEATURES,
     UNKNOWN,
+    VALUES,
     Groups,
+    find_nested,
     find_present,
     group_rows,
     list_columns,
+    number_clusters,
     number_words,
     order_values,
+    reference_of,
     state_equations,
 )
 from assets.evidence.exposure import (
+    DAYS_PER_MONTH,
     FOLLOWED_DAYS,
     TENURE_STEP_DAYS,
     UNITS_PER_DAY,
@@ -31,22 +40,21 @@ from assets.evidence.exposure import (
     number_quarter,
     slice_exposure,
 )
-from assets.evidence.suppression import blank, hide_small_cells
+from assets.evidence.group_sizes import hide_groups, is_rated
+from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.methods.cluster_bootstrap import bound_ratios
 from assets.methods.rates import estimate_rate
+from assets.methods.standardisation import disagree
 from assets.outcomes.active_deals import active_deals
-
-DAYS_PER_MONTH: Final = 30.4375
-_EXPECTED_UNITS: Final = (
-    10**9
-)  # expected counts are added as whole numbers of 1e-9: the order of adding can't matter
 
 _c = pl.col
 _CELL: Final = ["dimension", "value", "period"]
-_STRATUM: Final = ["segment", "tenure_quarter"]
 _NUMBERS: Final = (
-    "complaints", "upheld", "account_months", "rate_per_1000", "rate_per_1000_lo", "rate_per_1000_hi", "expected",
-    "ratio_to_lowest", "n", "n_accounts", "n_sellers",
+    "complaints", "upheld", "account_months", "rate_per_1000", "rate_per_1000_lo", "rate_per_1000_hi",
+    "rate_per_1000_seller_lo", "rate_per_1000_seller_hi", "expected", "ratio_to_expected", "rate_per_1000_standardised",
+    "standardised_share", "is_reversed", "ratio_to_lowest", "n", "n_accounts", "n_sellers",
 )  # fmt: skip
+_MILLIDAYS: Final = 1000  # sellers are drawn with their days in thousandths
 
 
 def rate_complaints(
@@ -79,22 +87,27 @@ def rate_complaints(
         segment=number_words(deals["segment"].fill_null(UNKNOWN)),
         account=number_words(deals["account_id"]),
         seller=number_words(deals["rep_id"]),
-    ).select("deal", "segment", "account", "seller", "first_day", "active_until", "followed_until")
+        cluster=number_clusters(deals["rep_id"]),
+    ).select("deal", "segment", "account", "seller", "cluster", "first_day", "active_until", "followed_until")
     slices = slice_exposure(deals.lazy(), start).collect()
     exposure = _add_exposure(groups, deals, slices)
     sizes = _count_people(groups, deals, slices)
     observed = _count_complaints(groups, deals, complaints)
     categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()])
     totals = exposure.group_by(_CELL).agg(_c("day_units").sum())
-    hidden = hide_small_cells(sizes, state_equations(sizes, by=["period"], whole="period"), _CELL)
     key = [*_CELL, "category"]
+    counts = observed.group_by(key).agg(_c("complaints").sum(), _c("upheld").sum())
+    hidden = _hide(sizes, totals, counts, groups, hide_groups(deal_outcomes, dimensions))
     cells = (
         totals.join(categories.to_frame(), how="cross")
-        .join(observed.group_by(key).agg(_c("complaints").sum(), _c("upheld").sum()), on=key, how="left")
-        .join(_expect(exposure, observed), on=key, how="left")
+        .join(counts, on=key, how="left")
+        .join(expect_complaints(exposure, observed), on=key, how="left")
+        .join(standardise_rates(exposure, observed), on=key, how="left")
+        .join(cover_strata(exposure), on=_CELL, how="left")
+        .join(_bound_by_seller(groups, deals, slices, complaints), on=key, how="left")
         .join(hidden, on=_CELL, how="left")
         .join(order_values(totals), on=["dimension", "value"], how="left")
-        .with_columns(_c("complaints", "upheld", "expected").fill_null(0))
+        .with_columns(_c("complaints", "upheld", "expected", "rate_per_1000_standardised").fill_null(0))
         .with_columns(account_months=_c("day_units") / UNITS_PER_DAY / DAYS_PER_MONTH)
     )
     return _state_rates(cells), facts
@@ -105,8 +118,7 @@ def _follow(deal_outcomes: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
     day = pl.duration(days=1)
     active_until = _c("active_to") + day
     return (
-        active_deals(deal_outcomes)
-        .filter(~_c("contradicted").fill_null(value=False))
+        active_deals(deal_outcomes.filter(is_rated()))
         .select(
             "opportunity_id",
             "account_id",
@@ -186,12 +198,8 @@ def _summarise_by_deal(
 
 
 def _count_people(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
-    """`n`, `n_accounts`, `n_sellers` per cell."""
-    people = [
-        pl.len().cast(pl.Int64).alias("n"),
-        _c("account").n_unique().cast(pl.Int64).alias("n_accounts"),
-        _c("seller").drop_nulls().n_unique().cast(pl.Int64).alias("n_sellers"),
-    ]
+    """How many deals, accounts and sellers stand behind each cell, and how many deals the two largest sellers have."""
+    people = count_people(seller="seller", account="account")
     seen = slices.select("deal", "quarter").unique()
     seen = seen.with_columns(deals[name].gather(seen["deal"]) for name in ("account", "seller"))
     by_quarter = _summarise_by_deal(groups, seen, lambda part: part.group_by("cell", "quarter").agg(people))
@@ -199,10 +207,9 @@ def _count_people(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> 
     return pl.concat(
         [
             by_quarter.with_columns(period=name_quarter(_c("quarter"))).drop("quarter"),
-            whole.with_columns(period=pl.lit(ALL)).select(
-                "n", "n_accounts", "n_sellers", "dimension", "value", "period"
-            ),
-        ]
+            whole.with_columns(period=pl.lit(ALL)),
+        ],
+        how="diagonal",
     ).sort(_CELL)
 
 
@@ -212,7 +219,7 @@ def _count_complaints(groups: Groups, deals: pl.DataFrame, complaints: pl.DataFr
     counted = _summarise_by_deal(
         groups,
         rows,
-        lambda part: part.group_by("cell", *_STRATUM, "quarter", "category").agg(
+        lambda part: part.group_by("cell", *STRATUM, "quarter", "category").agg(
             complaints=pl.len().cast(pl.Int64), upheld=_c("is_upheld").sum().cast(pl.Int64)
         ),
     )
@@ -220,37 +227,79 @@ def _count_complaints(groups: Groups, deals: pl.DataFrame, complaints: pl.DataFr
     return named.pipe(_with_all, "period").pipe(_with_all, "category")
 
 
-def _expect(exposure: pl.DataFrame, observed: pl.DataFrame) -> pl.DataFrame:
-    """Complaints that each cell's exposure would bring at the rate of `all` in its segments and tenure quarters."""
-    stratum = [*_STRATUM, "period"]
-    everyone = exposure.filter(_c("dimension") == ALL).group_by(stratum).agg(of_all=_c("day_units").sum())
-    rates = (
-        observed.filter(_c("dimension") == ALL)
-        .group_by(*stratum, "category")
-        .agg(_c("complaints").sum())
-        .join(everyone, on=stratum)
-        .select(*stratum, "category", rate=_c("complaints") / _c("of_all"))
+def _bound_by_seller(
+    groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame, complaints: pl.DataFrame
+) -> pl.DataFrame:
+    """Limits of the rates over all periods with whole sellers drawn."""
+    sellers = deals["cluster"]
+    time = slices.select("deal", "day_units", sellers.gather(slices["deal"]).alias("seller"))
+    said = complaints.select("deal", "category", sellers.gather(complaints["deal"]).alias("seller"))
+    days = _summarise_by_deal(
+        groups, time, lambda part: part.group_by("cell", "seller").agg(_c("day_units").sum())
+    ).with_columns((_c("day_units") * _MILLIDAYS // UNITS_PER_DAY).alias("millidays"))
+    counted = _summarise_by_deal(
+        groups, said, lambda part: part.group_by("cell", "seller", "category").agg(complaints=pl.len())
+    ).pipe(_with_all, "category")
+    counted = counted.group_by("dimension", "value", "seller", "category").agg(_c("complaints").sum())
+    group = ["dimension", "value"]
+    categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()]).to_frame()
+    pairs = (
+        days.join(categories, how="cross")
+        .join(counted, on=[*group, "seller", "category"], how="left")
+        .with_columns(_c("complaints").fill_null(0))
+        .sort(*group, "category", "seller")
     )
-    # period `all` has a row per quarter; what is rounded is the cell's own sum
-    units = exposure.group_by(*_CELL, *_STRATUM).agg(_c("day_units").sum())
-    share = (_c("day_units") * _c("rate") * _EXPECTED_UNITS).round().cast(pl.Int64)
-    expected = units.join(rates, on=stratum).group_by(*_CELL, "category").agg(expected=share.sum())
-    return expected.with_columns(_c("expected") / _EXPECTED_UNITS)
+    keys = pairs.select(*group, "category").unique(maintain_order=True).with_row_index("place")
+    placed = pairs.join(keys, on=[*group, "category"], how="left", maintain_order="left")
+    low, high = bound_ratios(
+        placed["seller"].cast(pl.Int64).to_numpy(),
+        placed["place"].cast(pl.Int64).to_numpy(),
+        placed["complaints"].to_numpy(),
+        placed["millidays"].to_numpy(),
+        clusters=int(sellers.max()) + 1,  # type: ignore[arg-type]
+        cells=len(keys),
+    )
+    per = _MILLIDAYS * DAYS_PER_MONTH * 1000
+    limits = {"rate_per_1000_seller_lo": low * per, "rate_per_1000_seller_hi": high * per}
+    return keys.drop("place").with_columns(
+        pl.lit(ALL).alias("period"), *(pl.Series(n, v).fill_nan(None) for n, v in limits.items())
+    )
+
+
+def _hide(
+    sizes: pl.DataFrame, totals: pl.DataFrame, counts: pl.DataFrame, groups: Groups, always: pl.DataFrame
+) -> pl.DataFrame:
+    """Mark the cells that stay hidden, in all categories alike."""
+    wide = counts.pivot("category", index=_CELL, values=["complaints", "upheld"], separator=": ")
+    counted = [name for name in wide.columns if name not in _CELL]
+    cells = (
+        sizes.join(totals, on=_CELL, how="left")
+        .with_columns(account_months=_c("day_units") / UNITS_PER_DAY / DAYS_PER_MONTH)
+        .join(wide, on=_CELL, how="left")
+    )
+    equations = state_equations(sizes, by=["period"], whole="period", nested=find_nested(groups))
+    additive = [
+        Additive("n", families=(VALUES, CROSSED, FEATURES)),  # a deal is seen in several quarters
+        Additive("account_months"),
+        *(Additive(name, is_size=False) for name in counted),
+    ]
+    marked = hide_small_cells(cells, equations, _CELL, additive=additive, always=always)
+    return marked.select([*sizes.columns, "suppressed"])
 
 
 def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:
     """Rates with intervals, ratios to the lowest band, small cells blank."""
     rate = estimate_rate(cells["complaints"].to_numpy(), cells["account_months"].to_numpy() / 1000)
-    band = ["dimension", "band_of", "category", "period"]
-    reference = _c("rate_per_1000").first().over(band, order_by="value_order")
-    hides_reference = _c("suppressed").first().over(band, order_by="value_order")
+    by = ["category", "period"]
+    reference = reference_of(_c("rate_per_1000"), by)
+    standard = reference_of(_c("rate_per_1000_standardised"), by)
     return (
         cells.with_columns(rate_per_1000=rate.estimate, rate_per_1000_lo=rate.lo, rate_per_1000_hi=rate.hi)
         .lazy()
         .with_columns(
-            ratio_to_lowest=pl.when(_c("band_of").is_not_null() & (reference > 0) & ~hides_reference).then(
-                _c("rate_per_1000") / reference
-            )
+            ratio_to_lowest=pl.when(reference > 0).then(_c("rate_per_1000") / reference),
+            ratio_to_expected=pl.when(_c("expected") > 0).then(_c("complaints") / _c("expected")),
+            is_reversed=disagree(_c("rate_per_1000"), reference, _c("rate_per_1000_standardised"), standard),
         )
         .with_columns(pl.selectors.float().round(8))
         .pipe(blank, _NUMBERS)
@@ -262,5 +311,6 @@ def _state_rates(cells: pl.DataFrame) -> pl.LazyFrame:
 def _no_rows() -> pl.LazyFrame:
     texts = dict.fromkeys([*_CELL, "category"], pl.String)
     counts = dict.fromkeys(["value_order", "complaints", "upheld", "n", "n_accounts", "n_sellers"], pl.Int64)
-    numbers = dict.fromkeys([n for n in _NUMBERS if n not in counts], pl.Float64)
-    return pl.LazyFrame(schema={**texts, **counts, **numbers, "suppressed": pl.Boolean})
+    flags = dict.fromkeys(["is_reversed", "suppressed"], pl.Boolean)
+    numbers = dict.fromkeys([n for n in _NUMBERS if n not in {*counts, *flags}], pl.Float64)
+    return pl.LazyFrame(schema={**texts, **counts, **numbers, **flags})

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
+from assets.incentives.plan_features import PLAN_FLAGS
 from assets.methods.bands import (
     CLOSING_LOAD,
     CYCLE_DAYS,
@@ -23,6 +24,9 @@ from assets.methods.bands import (
 
 UNKNOWN: Final = "unknown"
 ALL: Final = "all"
+VALUES, CROSSED, FEATURES = "values", "crossed", "features"
+"""Families of equations: the groups of a dimension make up `all`; crossed groups make up both of theirs; plans make up those
+with a feature and those without."""
 
 _c = pl.col
 
@@ -38,6 +42,7 @@ class Dimension:
         ordered: whether the order is one of more and less, so that a ratio to the lowest group means something.
         crosses: names of two dimensions whose groups are combined; the second is read within the first.
         source: a source table without which every deal would stand in one group by default.
+        features_of: the dimension whose groups have this feature or not, if there is one.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Dimension:
     ordered: bool = False
     crosses: tuple[str, str] | None = None
     source: str = ""
+    features_of: str = ""
 
 
 def _flag(column: str) -> pl.Expr:
@@ -53,6 +59,7 @@ def _flag(column: str) -> pl.Expr:
 
 
 YES_NO: Final = ("no", "yes")
+
 
 DIMENSIONS: Final = (
     Dimension(ALL, pl.lit(ALL), (ALL,)),
@@ -81,6 +88,7 @@ DIMENSIONS: Final = (
         ordered=True,
         source="spiffs",
     ),
+    *(Dimension(name, _flag(name), YES_NO, features_of="plan") for name in PLAN_FLAGS),
 )  # fmt: skip
 
 _BY_NAME: Final = {d.name: d for d in DIMENSIONS}
@@ -158,6 +166,11 @@ def number_words(words: pl.Series, among: pl.Series | None = None) -> pl.Series:
     return words.cast(pl.Enum(among)).to_physical().cast(pl.Int32)
 
 
+def number_clusters(words: pl.Series) -> pl.Series:
+    """As `number_words`; those without a word are one more cluster together."""
+    return number_words(words).fill_null(words.drop_nulls().n_unique())
+
+
 def _group(dimension: Dimension) -> pl.Expr:
     if dimension.crosses:
         outer, inner = (_group(_BY_NAME[name]) for name in dimension.crosses)
@@ -171,6 +184,16 @@ def is_unknown() -> pl.Expr:
         _c("dimension").is_in([d.name for d in DIMENSIONS if d.crosses])
         & _c("value").str.ends_with(_SEPARATOR + UNKNOWN)
     )
+
+
+def reference_of(value: pl.Expr, by: Sequence[str] = ()) -> pl.Expr:
+    """The number that a group is compared with: that of the lowest group of its band; null where a ratio means nothing.
+
+    Columns `dimension`, `band_of` (from `order_values`), `value_order`, `suppressed` and `by`; a hidden reference is null.
+    """
+    band = ["dimension", "band_of", *by]
+    shown = pl.when(~_c("suppressed")).then(value)
+    return pl.when(_c("band_of").is_not_null()).then(shown.first().over(band, order_by="value_order"))
 
 
 def order_values(cells: pl.DataFrame) -> pl.DataFrame:
@@ -207,26 +230,49 @@ def order_values(cells: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = "") -> pl.DataFrame:
+def find_nested(groups: Groups) -> pl.DataFrame:
+    """Which groups of one dimension make up a group of another: plans and the features that each of them has or has not.
+
+    Returns:
+        One row per member of such an equation: `of` (the whole's dimension), `group` (its value), `dimension`, `value`.
+    """
+    found = [pl.DataFrame(schema=dict.fromkeys(("of", "group", "dimension", "value"), pl.String))]
+    for whole in (d.name for d in DIMENSIONS if d.features_of in groups.codes and d.name in groups.codes):
+        parts = _BY_NAME[whole].features_of
+        pairs = pl.DataFrame({"cell": groups.codes[parts], "whole": groups.codes[whole]}).unique()
+        if pairs["cell"].is_duplicated().any():
+            continue  # some plan stands on both sides: nothing adds up
+        named = pairs.join(groups.cells, on="cell").join(
+            groups.cells.select(whole="cell", of="dimension", group="value"), on="whole"
+        )
+        found.append(named.select("of", "group", "dimension", "value"))
+    return pl.concat(found)
+
+
+def state_equations(
+    cells: pl.DataFrame, by: Sequence[str] = (), whole: str = "", nested: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Write down which published cells add up to which.
 
     Args:
         cells: one row per `dimension`, `value` and the columns `by` (text or integers).
         by: further key columns.
         whole: one of `by` whose cells add up to its own row `all` (such as quarters to all periods).
+        nested: from `find_nested`.
 
     Returns:
-        Rows for `suppression.hide_small_cells`: `equation`, `dimension`, `value`, `by` and `is_total`.
+        Rows for `suppression.hide_small_cells`: `equation`, `family` (`values`; `crossed`; the name in `whole`), `dimension`,
+        `value`, `by` and `is_total`.
     """
     key = ["dimension", "value", *by]
     cells = cells.select(key).unique()
     inside = cells.filter(_c("dimension") != ALL)
     simple = inside.filter(~_c("dimension").is_in([d.name for d in DIMENSIONS if d.crosses]))
     everything = cells.filter(_c("dimension") == ALL)
-    parts = [_equations("values", simple, ["dimension", *by], is_total=False)]
+    parts = [_equations(VALUES, simple, ["dimension", *by], is_total=False)]
     parts += [
         _equations(
-            "values", everything.with_columns(_dimension=pl.lit(name)), ["_dimension", *by], is_total=True
+            VALUES, everything.with_columns(_dimension=pl.lit(name)), ["_dimension", *by], is_total=True
         )
         for name in simple["dimension"].unique(maintain_order=True)
     ]
@@ -242,11 +288,18 @@ def state_equations(cells: pl.DataFrame, by: Sequence[str] = (), whole: str = ""
                     name, cells.filter(_c("dimension") == margin).with_columns(total), within, is_total=True
                 )
             )
+    if nested is not None and nested.height:
+        members = cells.join(nested, on=["dimension", "value"]).with_columns(_of="of", _group="group")
+        totals = cells.join(
+            nested.select(dimension="of", value="group").unique(), on=["dimension", "value"]
+        ).with_columns(_of="dimension", _group="value")
+        for frame, is_total in ((members, False), (totals, True)):
+            parts.append(_equations(FEATURES, frame, ["_of", "_group", *by], is_total=is_total))
     if whole:
         others = ["dimension", "value", *(b for b in by if b != whole)]
         parts.append(_equations(whole, cells.filter(_c(whole) != ALL), others, is_total=False))
         parts.append(_equations(whole, cells.filter(_c(whole) == ALL), others, is_total=True))
-    return pl.concat(p.select("equation", *key, "is_total") for p in parts)
+    return pl.concat(p.select("equation", "family", *key, "is_total") for p in parts)
 
 
 def _equations(name: str, members: pl.DataFrame, named_by: Sequence[str], *, is_total: bool) -> pl.DataFrame:
@@ -254,5 +307,6 @@ def _equations(name: str, members: pl.DataFrame, named_by: Sequence[str], *, is_
     return members.with_columns(
         equation=pl.lit(name + " ")
         + pl.struct(pl.col(c).alias(f"{i}") for i, c in enumerate(named_by)).struct.json_encode(),
+        family=pl.lit(CROSSED if " by " in name else name),
         is_total=pl.lit(is_total),
     )

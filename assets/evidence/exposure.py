@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+DAYS_PER_MONTH: Final = 30.4375
 FOLLOWED_DAYS: Final = 365
 TENURE_STEP_DAYS: Final = 90  # a quarter of tenure is three tenure months of 30 days
 UNITS_PER_DAY: Final = 720_720  # divides exactly among up to 16 deals

@@ -8,26 +8,36 @@ import polars as pl
 
 from assets.company import Company
 from assets.evidence.dimensions import (
+    CROSSED,
+    FEATURES,
+    VALUES,
+    Groups,
+    find_nested,
     find_present,
     group_rows,
     list_columns,
     number_words,
     order_values,
+    reference_of,
     state_equations,
 )
+from assets.evidence.group_sizes import hide_groups
 from assets.evidence.reverse_time import fit_reverse_time, read_shares
-from assets.evidence.suppression import blank, hide_small_cells
+from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
 from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, observation_end
 
 LEFT: Final = 1
 REFUSED: Final = 2
+TOGETHER: Final = ("triaged", "board_seen")  # both run from the capture
 
 _c = pl.col
 _CELL: Final = ["dimension", "value", "hop"]
 _NUMBERS: Final = (
     "n", "reached", "censored", "median_days", "median_days_lo", "median_days_hi", "p75_days", "captured_30d",
-    "captured_90d", "median_business_days", "n_accounts", "n_sellers",
+    "captured_30d_lo", "captured_30d_hi", "captured_90d", "captured_90d_lo", "captured_90d_hi", "captured_90d_standardised",
+    "standardised_share", "is_reversed", "median_business_days", "n_accounts", "n_sellers",
 )  # fmt: skip
 
 
@@ -44,7 +54,9 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
     """
     dimensions = find_present(deal_outcomes, company)
     items = number_causes(feedback_hops, company).join(
-        deal_outcomes.select("opportunity_id", "rep_id", *list_columns(dimensions)),
+        deal_outcomes.select(
+            *dict.fromkeys(["opportunity_id", "rep_id", "segment", *list_columns(dimensions)])
+        ),
         on="opportunity_id",
         how="left",
     )
@@ -53,14 +65,24 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
     rows = rows.select(
         "hop", "days", "business_days", "time_since", "cause", "is_left",
         *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id")),
+        segment=number_words(rows["segment"]).fill_null(-1),
     )  # fmt: skip
     sizes = groups.name(groups.summarise(rows, _describe))
     lags = groups.name(groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
-    hidden = hide_small_cells(sizes, state_equations(sizes, by=["hop"]), _CELL)
+    lags = lags.join(groups.name(_standardise(rows, groups)), on=_CELL, how="left")
+    hidden = _hide(sizes, groups, hide_groups(deal_outcomes, dimensions))
     return (
         hidden.join(lags, on=_CELL, how="left")
         .join(order_values(sizes), on=["dimension", "value"])
         .lazy()
+        .with_columns(
+            is_reversed=disagree(
+                _c("captured_90d"),
+                reference_of(_c("captured_90d"), ["hop"]),
+                _c("captured_90d_standardised"),
+                reference_of(_c("captured_90d_standardised"), ["hop"]),
+            )
+        )
         .with_columns(pl.selectors.float().round(8))
         .pipe(blank, _NUMBERS)
         .select(*_CELL, "value_order", *_NUMBERS, "suppressed")
@@ -98,7 +120,8 @@ def describe_lags(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
     km = fit_kaplan_meier(rows.filter(~captured), by, duration="days", event="is_left")
     in_business = fit_kaplan_meier(rows.filter(~captured), by, duration="business_days", event="is_left")
     steps = fit_cumulative_incidence(rows.filter(~captured), by, duration="days", causes=(LEFT,))
-    shares = read_horizons(steps.drop("cause"), by, (30, 90)).select(*by, "horizon", "incidence")
+    ends = ("", "_lo", "_hi")
+    shares = read_horizons(steps.drop("cause"), by, (30, 90))
     medians = ["quantile", "quantile_lo", "quantile_hi"]
     names = dict(zip(medians, ("median_days", "median_days_lo", "median_days_hi"), strict=True))
     waited = (
@@ -108,9 +131,11 @@ def describe_lags(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
         .join(read_quantile(in_business, by).select(*by, median_business_days="quantile"), on=by, how="left")
     )
     for days in (30, 90):
-        at = shares.filter(_c("horizon") == days).select(*by, _c("incidence").alias(f"captured_{days}d"))
+        read = (_c(f"incidence{end}").alias(f"captured_{days}d{end}") for end in ends)
+        at = shares.filter(_c("horizon") == days).select(*by, *read)
         waited = waited.join(at, on=by, how="left")
-    order = [*by, *names.values(), "p75_days", "median_business_days", "captured_30d", "captured_90d"]
+    limits = [f"captured_{days}d{end}" for days in (30, 90) for end in ends]
+    order = [*by, *names.values(), "p75_days", "median_business_days", *limits]
     waited = waited.with_columns(_c("median_business_days").cast(pl.Float64)).select(order)
     return pl.concat([waited, _describe_capture(rows.filter(captured), by).select(order)])
 
@@ -127,14 +152,57 @@ def _describe_capture(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
         nothing.alias("median_business_days"),
         _c("share_30").alias("captured_30d"),
         _c("share_90").alias("captured_90d"),
+        *(nothing.alias(f"captured_{days}d_{end}") for days in (30, 90) for end in ("lo", "hi")),
     )
 
 
 def _describe(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.group_by("cell", "hop").agg(
-        n=pl.len().cast(pl.Int64),
+        *count_people(),
         reached=(_c("cause") == LEFT).sum().cast(pl.Int64),
         censored=(_c("cause") == 0).sum().cast(pl.Int64),
-        n_accounts=_c("account_id").drop_nulls().n_unique().cast(pl.Int64),
-        n_sellers=_c("rep_id").drop_nulls().n_unique().cast(pl.Int64),
     )
+
+
+def _standardise(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Share within 90 days that each group would have with everybody's mix of segments, hop by hop; not for `captured`."""
+    by = ["cell", "hop"]
+    waiting = rows.filter(_c("hop") != "captured")
+    kept = Groups(
+        groups.cells, {name: code.filter(rows["hop"] != "captured") for name, code in groups.codes.items()}
+    )
+    weights = waiting.group_by("hop", "segment").agg(weight=pl.len().cast(pl.Int64))
+
+    def leave(part: pl.LazyFrame) -> pl.LazyFrame:
+        steps = fit_cumulative_incidence(part, [*by, "segment"], duration="days", causes=(LEFT,)).drop(
+            "cause"
+        )
+        return read_horizons(steps, [*by, "segment"], (90,))
+
+    by_segment = kept.summarise(waiting, leave).select(*by, "segment", captured_90d="incidence")
+    return standardise(by_segment, weights, by, ["segment"], ["captured_90d"])
+
+
+def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataFrame:
+    """Mark small cells; what enters two hops at once is one number shown twice, so they are hidden together."""
+    pair = sizes.filter(_c("hop").is_in(TOGETHER)).with_columns(
+        equation=pl.concat_str(pl.lit("hops"), "dimension", "value", separator="\t"),
+        family=pl.lit("hops"),
+        is_total=_c("hop") == TOGETHER[0],
+    )
+    equal = pair.filter(_c("n").n_unique().over("equation") == 1)
+    equations = pl.concat(
+        [
+            state_equations(sizes, by=["hop"], nested=find_nested(groups)),
+            equal.select("equation", "family", *_CELL, "is_total"),
+        ]
+    )
+    additive = [
+        Additive("n"),
+        *(
+            Additive(name, is_size=False, families=(VALUES, CROSSED, FEATURES))
+            for name in ("reached", "censored")
+        ),
+    ]
+    marked = hide_small_cells(sizes, equations, _CELL, additive=additive, always=always)
+    return marked.select([*sizes.columns, "suppressed"])

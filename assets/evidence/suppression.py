@@ -1,55 +1,124 @@
 """Small cells: which numbers of a table for everyone must stay hidden, and which others so that they can't be worked out.
 
-A published total is an equation: the cells of a dimension add up to `all`, the quarters of a band to its `all` period.
-A hidden cell that stands alone in an equation is the total minus the rest. So every equation with a hidden cell hides at
-least one cell that would be large enough to show, or all that add up: what can be worked out is then never smaller than a
-cell that may be shown.
+Hidden is a cell of fewer than five sellers or ten customers, and one that two sellers dominate (the rest is less than a
+tenth of the largest, so the second could work the largest out: the p % rule). A published total is an equation: the
+groups of a dimension add up to `all`, the quarters of a group to its `all` period. So further cells are hidden, first by
+rule, then as long as an attacker with all published numbers and a linear program can tell a hidden count of a small cell
+more closely than the size of a cell that may be shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
+
+from assets.methods.disclosure import Sums, measure_widths
 
 MIN_SELLERS: Final = 5
 MIN_ACCOUNTS: Final = 10
+DOMINANCE: Final = 0.10
+"""Least share of the largest seller's deals that all but the two largest must have between them."""
+PROTECTED_SHARE: Final = 0.2
+"""Width of the protected range, as a share of the count, where that is more than `MIN_ACCOUNTS`."""
+
+_SLACK: Final = 1e-6
+_c = pl.col
 
 
-def hide_small_cells(cells: pl.DataFrame, equations: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """Mark small cells and, in every equation that holds one, the smallest cell that protects it.
+@dataclass(frozen=True, slots=True)
+class Additive:
+    """A published number that adds up.
+
+    Attributes:
+        name: its column in the cells; null counts as 0.
+        is_size: sizes (deals, items, months) must stay open by `MIN_ACCOUNTS` or a fifth; other counts of a small cell must
+            not be told exactly unless they are 0.
+        families: families of equations in which it adds up; empty: all.
+    """
+
+    name: str
+    is_size: bool = True
+    families: tuple[str, ...] = ()
+
+
+def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list[pl.Expr]:
+    """`n`, `n_accounts`, `n_sellers`, `largest`, `second`: what `hide_small_cells` needs to know of a cell's rows."""
+    by_seller = _c(seller).drop_nulls().unique_counts().sort(descending=True)
+    return [
+        pl.len().cast(pl.Int64).alias("n"),
+        _c(account).drop_nulls().n_unique().cast(pl.Int64).alias("n_accounts"),
+        _c(seller).drop_nulls().n_unique().cast(pl.Int64).alias("n_sellers"),
+        by_seller.get(0, null_on_oob=True).fill_null(0).cast(pl.Int64).alias("largest"),
+        by_seller.get(1, null_on_oob=True).fill_null(0).cast(pl.Int64).alias("second"),
+    ]
+
+
+def is_small() -> pl.Expr:
+    """Whether a cell is too small, or too much one seller's, to be shown; columns as `count_people` gives them."""
+    few = (_c("n_sellers").fill_null(0) < MIN_SELLERS) | (_c("n_accounts").fill_null(0) < MIN_ACCOUNTS)
+    rest = _c("n") - _c("largest") - _c("second")
+    return few | (rest < DOMINANCE * _c("largest")).fill_null(value=False)
+
+
+def hide_small_cells(
+    cells: pl.DataFrame,
+    equations: pl.DataFrame,
+    key: Sequence[str],
+    *,
+    additive: Sequence[Additive] = (Additive("n"),),
+    always: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Mark small cells, and cells that protect them.
 
     Args:
-        cells: one row per `key`, which may not be null, with `n_sellers` and `n_accounts` (Int64, distinct people behind
-            the cell; null counts as 0).
-        equations: one row per member of an equation: `equation` (any text that names it), the columns of `key`, and
+        cells: one row per `key`, which may not be null, with the columns of `count_people` and those of `additive`.
+        equations: one row per member of an equation: `equation` (any text that names it), `family`, the columns of `key`, and
             `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
         key: columns that name a cell.
+        additive: the numbers shown that add up.
+        always: cells (columns of `key`, or some of them) hidden whatever their size, as another table hides them.
 
     Returns:
-        `cells` in their order with `suppressed` (Boolean): fewer than `MIN_SELLERS` sellers or `MIN_ACCOUNTS` customers,
-        or needed to protect such a cell. A total is hidden only where nothing else can protect.
+        `cells` in their order with `suppressed` (Boolean). A total is hidden only where nothing else can protect.
     """
-    sized = cells.with_row_index("_cell").with_columns(
-        _small=(pl.col("n_sellers").fill_null(0) < MIN_SELLERS)
-        | (pl.col("n_accounts").fill_null(0) < MIN_ACCOUNTS)
-    )
+    sized = cells.with_row_index("_cell").with_columns(_small=is_small())
     members = equations.join(
         sized.select(*key, "_cell", "_small", "n_accounts", "n_sellers"), on=list(key), how="inner"
     ).sort("equation", "is_total", "n_accounts", "n_sellers", *key)
-    hidden = sized.filter("_small")["_cell"]
+    # a total without parts, or parts without their total, say nothing
+    says = _c("is_total").any() & ~_c("is_total").all()
+    members = members.filter(says.over("equation"))
+    hidden = sized["_small"].to_numpy().copy()
+    if always is not None and always.height:
+        named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
+        hidden[named.to_numpy()] = True
+    small = np.flatnonzero(sized["_small"].to_numpy())
     while True:
+        hidden = _protect_by_rule(members, hidden)
+        more = _protect_from_attack(sized, members, hidden, small, additive)
+        if not more:
+            break
+        hidden[more] = True
+    return sized.with_columns(suppressed=pl.Series(hidden, dtype=pl.Boolean)).drop("_cell", "_small")
+
+
+def _protect_by_rule(members: pl.DataFrame, hidden: np.ndarray) -> np.ndarray:
+    """In every equation that holds a small cell alone, hide the smallest other one."""
+    hidden = hidden.copy()
+    while True:
+        marked = members.with_columns(_hidden=pl.Series(hidden[members["_cell"].to_numpy()]))
         exposed = (
-            members.with_columns(_hidden=pl.col("_cell").is_in(hidden.implode()))
-            .filter(~_is_protected().over("equation") & ~pl.col("_hidden"))
+            marked.filter(~_is_protected().over("equation") & ~_c("_hidden"))
             .group_by("equation", maintain_order=True)
             .first()
         )
         if exposed.is_empty():
-            break
-        hidden = pl.concat([hidden, exposed["_cell"]]).unique()
-    return sized.with_columns(suppressed=pl.col("_cell").is_in(hidden.implode())).drop("_cell", "_small")
+            return hidden
+        hidden[exposed["_cell"].to_numpy()] = True
 
 
 def _is_protected() -> pl.Expr:
@@ -58,12 +127,72 @@ def _is_protected() -> pl.Expr:
     Nothing is hidden; or more than one cell is, and what they add up to is no smaller than a cell that may be shown: one of
     them, or the total of all.
     """
-    hidden, part = pl.col("_hidden"), ~pl.col("is_total")
-    return ~hidden.any() | (
-        (hidden.sum() > 1) & ((hidden & ~pl.col("_small")).any() | (hidden | ~part).all())
+    hidden, part = _c("_hidden"), ~_c("is_total")
+    return ~hidden.any() | ((hidden.sum() > 1) & ((hidden & ~_c("_small")).any() | (hidden | ~part).all()))
+
+
+def _protect_from_attack(
+    sized: pl.DataFrame,
+    members: pl.DataFrame,
+    hidden: np.ndarray,
+    small: np.ndarray,
+    additive: Sequence[Additive],
+) -> list[int]:
+    """Cells to hide next, because a number of a small cell can be worked out; none when all hold."""
+    more: set[int] = set()
+    for number in additive:
+        inside = members.filter(_c("family").is_in(number.families)) if number.families else members
+        values = sized[number.name].fill_null(0).cast(pl.Float64).to_numpy()
+        asked = small if number.is_size else small[values[small] > 0]
+        needed = width_to_keep(values[asked], is_size=number.is_size)
+        sums = state_sums(inside, len(sized))
+        widths = measure_widths(sums, values, hidden, asked, needed)
+        for cell in asked[widths < needed - _SLACK]:
+            more.update(_choose_protector(sums, values, hidden, int(cell), number))
+    return sorted(more)
+
+
+def width_to_keep(values: np.ndarray, *, is_size: bool) -> np.ndarray:
+    """How far apart the limits of a small cell's number must stay."""
+    return np.maximum(MIN_ACCOUNTS, PROTECTED_SHARE * values) if is_size else np.ones_like(values)
+
+
+def state_sums(members: pl.DataFrame, cells: int) -> Sums:
+    """The equations as a matrix; `members` has `equation`, `_cell`, `is_total`."""
+    names = members["equation"].unique().sort()
+    codes = members["equation"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
+    return Sums.of(
+        codes,
+        members["_cell"].cast(pl.Int64).to_numpy(),
+        members["is_total"].to_numpy(),
+        equations=len(names),
+        numbers=cells,
     )
+
+
+def _choose_protector(
+    sums: Sums, values: np.ndarray, hidden: np.ndarray, cell: int, number: Additive
+) -> list[int]:
+    """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last."""
+    needed = float(width_to_keep(values[[cell]], is_size=number.is_size)[0])
+    reached, seen = {cell}, np.zeros(len(values), dtype=bool)
+    matrix, columns = sums.matrix, sums.matrix.T.tocsr()
+    while reached:
+        seen[list(reached)] = True
+        rows = np.unique(np.concatenate([columns[i].indices for i in reached] or [np.empty(0, int)]))
+        near = matrix[rows]
+        open_ = np.unique(near.indices[~hidden[near.indices]])
+        parts = set(near.indices[near.data > 0].tolist())
+        ranked = sorted(
+            open_.tolist(), key=lambda i: (i not in parts, values[i] < needed, abs(values[i] - needed), i)
+        )
+        if ranked and (values[ranked[0]] > 0):
+            return ranked[:1]
+        # nothing left beside it: look beside the hidden cells it hangs together with
+        reached = set(near.indices[hidden[near.indices]].tolist()) - set(np.flatnonzero(seen).tolist())
+    return []
 
 
 def blank(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
     """Null in `columns` wherever `suppressed`: a hidden number is unknown, never 0."""
-    return frame.with_columns(pl.when(~pl.col("suppressed")).then(pl.col(c)).alias(c) for c in columns)
+    return frame.with_columns(pl.when(~_c("suppressed")).then(_c(c)).alias(c) for c in columns)

@@ -20,6 +20,11 @@ from expectations.contracts.incentives import PLAN_FEATURES
 _PLAN: Final = ("plan_id", "version")
 _REVENUE_MEASURES: Final = ("revenue", "bookings", "activity", "market_share")
 
+PLAN_FLAGS: Final = (
+    "is_retroactive", "is_accelerator", "is_cliff", "has_cap", "has_clawback", "has_contest", "is_all_variable",
+)  # fmt: skip
+"""What may make a plan, or a tier of it, high-powered."""
+
 
 @table_asset(PLAN_FEATURES)
 def plan_features(
@@ -226,4 +231,11 @@ def _salaries(terms: pl.LazyFrame, reps: pl.LazyFrame) -> pl.LazyFrame:
             .when(salary.is_not_null().all())
             .then(pl.lit(value=True))
         )
+    )
+
+
+def flag_tiers(plan_features: pl.LazyFrame) -> pl.LazyFrame:
+    """`PLAN_FLAGS` of every `plan_id`, `version` and `tier`: true where any of its components or products has the feature."""
+    return plan_features.group_by(*_PLAN, "tier").agg(
+        pl.col(name).any(ignore_nulls=False) for name in PLAN_FLAGS
     )

@@ -1,4 +1,4 @@
-"""Counts and what they are worth: intervals of shares and rates, ratios, shrinkage, false discoveries.
+"""Counts and what they are worth: intervals of shares and rates, ratios, shrinkage.
 
 All functions take arrays (or scalars) that broadcast and give float64 arrays of that shape. No counting is done here.
 """
@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import betaincinv, digamma, gammainc, gammaincinv, gammaln, ndtri, pdtr, pdtrc, pdtrik
+from scipy.special import betaincinv, digamma, gammainc, gammaincinv, gammaln, ndtri
 
 Floats = npt.NDArray[np.float64]
 
@@ -200,70 +200,6 @@ def fit_gamma_prior(counts: npt.ArrayLike, exposure: npt.ArrayLike) -> GammaPrio
     fit = minimize(minus_log_likelihood, start, jac=True, method="BFGS", options={"gtol": 1e-9})
     alpha, beta = np.exp(fit.x)
     return GammaPrior(float(alpha), float(beta))
-
-
-@dataclass(frozen=True, slots=True)
-class FunnelPoint:
-    """One unit against the base rate; arrays of one shape.
-
-    Attributes:
-        expected: events expected at the base rate.
-        ratio: observed over expected.
-        chance: P(Y >= observed) at the base rate.
-        limit_inner: smallest count with P(Y <= count) >= 97.5 %.
-        limit_outer: the same at 99.9 %.
-    """
-
-    expected: Floats
-    ratio: Floats
-    chance: Floats
-    limit_inner: Floats
-    limit_outer: Floats
-
-
-def place_in_funnel(counts: npt.ArrayLike, exposure: npt.ArrayLike, base_rate: npt.ArrayLike) -> FunnelPoint:
-    """Exact Poisson funnel (Spiegelhalter 2005): how unusual a count is, and where the upper limits lie."""
-    y, t = _pair(counts, exposure)
-    expected = t * np.asarray(base_rate, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(expected > 0, y / expected, np.nan)
-    chance = np.where(y > 0, pdtrc(np.maximum(y - 1, 0), expected), 1.0)
-    return FunnelPoint(
-        expected, ratio, chance, _poisson_quantile(0.975, expected), _poisson_quantile(0.999, expected)
-    )
-
-
-def _poisson_quantile(probability: float, mean: Floats) -> Floats:
-    guess = np.ceil(np.maximum(pdtrik(probability, mean), 0.0))
-    lower = np.maximum(guess - 1, 0.0)
-    quantile: Floats = np.where(pdtr(lower, mean) >= probability, lower, guess)
-    return quantile
-
-
-def find_discoveries(p_values: npt.ArrayLike) -> Floats:
-    """Benjamini-Hochberg q-values: the false-discovery rate at which each test would be called.
-
-    Args:
-        p_values: (n,) in [0, 1]; NaN are no tests and stay NaN.
-
-    Returns:
-        (n,) q-values in [0, 1].
-
-    Raises:
-        ValueError: when a p-value is outside [0, 1].
-    """
-    p = np.atleast_1d(np.asarray(p_values, dtype=np.float64))
-    real = ~np.isnan(p)
-    if np.any((p[real] < 0) | (p[real] > 1)):
-        raise ValueError("p-values must lie in [0, 1]")
-    q = np.full(p.shape, np.nan)
-    order = np.argsort(p[real], kind="stable")
-    m = order.size
-    stepped = np.minimum.accumulate((p[real][order] * m / np.arange(1, m + 1))[::-1])[::-1]
-    ranked = np.empty(m)
-    ranked[order] = stepped
-    q[real] = ranked
-    return q
 
 
 def _pair(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -9,6 +9,15 @@ from assets.outcomes.deal_outcomes import NEVER_STARTED
 _c = pl.col
 
 
+def is_active() -> pl.Expr:
+    """Deals that are active on some day."""
+    return (
+        _c("account_id").is_not_null()
+        & (_c("closed_on") <= _c("observed_until"))
+        & (_c("outcome_null_reason") != NEVER_STARTED).fill_null(value=True)
+    ).fill_null(value=False)
+
+
 def active_deals(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
     """Add `active_from` and `active_to`, both inclusive: from the close to the loss, the other exit or the end of sight.
 
@@ -19,8 +28,6 @@ def active_deals(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
         The active deals only, every column of `deal_outcomes` and the two days.
     """
     end = pl.coalesce("churned_on", "other_exit_on", "observed_until")
-    return deal_outcomes.filter(
-        _c("account_id").is_not_null(),
-        _c("closed_on") <= _c("observed_until"),
-        (_c("outcome_null_reason") != NEVER_STARTED).fill_null(value=True),
-    ).with_columns(active_from="closed_on", active_to=pl.max_horizontal("closed_on", end))
+    return deal_outcomes.filter(is_active()).with_columns(
+        active_from="closed_on", active_to=pl.max_horizontal("closed_on", end)
+    )

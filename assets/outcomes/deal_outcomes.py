@@ -10,6 +10,7 @@ import polars as pl
 from assets.company import Company
 from assets.core.directory import Directory
 from assets.incentives.deal_exposures import deal_exposures
+from assets.incentives.plan_features import PLAN_FLAGS, flag_tiers
 from assets.methods.bands import RELATIVE_INTENSITY, cut_quintiles, place_in_quintile
 from assets.outcomes.churn import (
     CONTINUED,
@@ -55,6 +56,7 @@ _EXPOSURES: Final = (
     "tier",
     "days_to_period_end",
     "null_reason",
+    *PLAN_FLAGS,
 )
 
 _COUNTED: Final = {
@@ -75,6 +77,7 @@ def deal_outcomes(
     *,
     deals: pl.LazyFrame,
     deal_incentives: pl.LazyFrame,
+    plan_features: pl.LazyFrame,
     subscriptions: pl.LazyFrame,
     subscription_events: pl.LazyFrame,
     customer_activity: pl.LazyFrame,
@@ -88,7 +91,9 @@ def deal_outcomes(
     where the event was already seen, and null where its source is absent. Do not average without `mature_`.
     """
     observed_until = last_observed_day(company, deals, subscriptions, subscription_events, customer_activity)
-    exposures = deal_exposures(deal_incentives)
+    exposures = deal_exposures(deal_incentives).join(
+        flag_tiers(plan_features), on=["plan_id", "version", "tier"], how="left"
+    )
     cuts = emcr_cut_points(deals, exposures)
     frame = judge_outcomes(
         deals=deals,
@@ -132,7 +137,7 @@ def judge_outcomes(
 
     Args:
         deals: core/deals.
-        exposures: one row per deal with the columns that `deal_exposures` gives.
+        exposures: one row per deal with the columns that `deal_exposures` gives, and the `PLAN_FLAGS` of its tier.
         cut_points: the four cut points of `emcr_quintile`.
         subscriptions: core/subscriptions.
         subscription_events: core/subscription_events.

@@ -7,12 +7,16 @@ import polars as pl
 from assets.table import table_asset
 from expectations.contracts import quality
 
+_c = pl.col
+
 
 def count_suppressed(tables: dict[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Suppressed cells per table and dimension, tables and dimensions without any left out."""
+    """Suppressed cells per table and dimension (`incentive_value`: plan), tables and dimensions without any left out."""
     counts = [
         frame.filter("suppressed")
-        .group_by("dimension")
+        .group_by(
+            _c("dimension") if "dimension" in frame.collect_schema() else _c("plan_id").alias("dimension")
+        )
         .agg(pl.len().cast(pl.Int64).alias("rows_with_reason"))
         .with_columns(pl.lit(name).alias("table"))
         for name, frame in tables.items()
@@ -25,8 +29,9 @@ def suppressions(
     churn_by_incentive: pl.LazyFrame,
     complaints_by_incentive: pl.LazyFrame,
     feedback_lag_by_incentive: pl.LazyFrame,
+    incentive_value: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, or to protect such a cell.
+    """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
     Grain: table and dimension. Which cells they are is said in the tables themselves (`suppressed`).
     """
@@ -35,5 +40,6 @@ def suppressions(
             "churn_by_incentive": churn_by_incentive,
             "complaints_by_incentive": complaints_by_incentive,
             "feedback_lag_by_incentive": feedback_lag_by_incentive,
+            "incentive_value": incentive_value,
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from expectations.contracts import (
     board,
     commission,
+    conduct,
     crm,
     deals,
     evidence,
@@ -18,7 +19,7 @@ from expectations.contracts import (
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, outcomes, evidence, board, quality)
+_DERIVED_MODULES = (deals, incentives, outcomes, evidence, conduct, board, quality)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""

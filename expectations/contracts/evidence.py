@@ -23,8 +23,9 @@ CHURN_BY_INCENTIVE = Table(
     key=("dimension", "value", "horizon_days"),
     columns=pick(
         VOCABULARY,
-        f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi cif_churn cif_churn_lo "
-        f"cif_churn_hi cif_other mature_share log_rank_p {_SIZE}",
+        f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi survival_seller_lo survival_seller_hi "
+        f"cif_churn cif_churn_lo cif_churn_hi cif_churn_seller_lo cif_churn_seller_hi cif_other cif_churn_expected ratio_to_expected "
+        f"cif_churn_standardised standardised_share is_reversed mature_share log_rank_p log_rank_seller_p {_SIZE}",
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("survival").is_null(), SUPPRESSED_IS_NULL),
@@ -51,7 +52,9 @@ COMPLAINTS_BY_INCENTIVE = Table(
         replace(VOCABULARY["period"], values=(), description="Quarter of receipt, or `all`."),
         *pick(
             VOCABULARY,
-            "complaints upheld account_months rate_per_1000 rate_per_1000_lo rate_per_1000_hi expected ratio_to_lowest",
+            "complaints upheld account_months rate_per_1000 rate_per_1000_lo rate_per_1000_hi rate_per_1000_seller_lo "
+            "rate_per_1000_seller_hi expected ratio_to_expected rate_per_1000_standardised standardised_share is_reversed "
+            "ratio_to_lowest",
         ),
         *pick(VOCABULARY, _SIZE),
     ),
@@ -99,7 +102,8 @@ _LAG_COLUMNS = (
     replace(VOCABULARY["censored_items"], name="censored"),
     *pick(
         VOCABULARY,
-        "median_days median_days_lo median_days_hi p75_days captured_30d captured_90d median_business_days n_accounts n_sellers "
+        "median_days median_days_lo median_days_hi p75_days captured_30d captured_30d_lo captured_30d_hi captured_90d captured_90d_lo "
+        "captured_90d_hi captured_90d_standardised standardised_share is_reversed median_business_days n_accounts n_sellers "
         "suppressed!!",
     ),
 )
@@ -117,4 +121,44 @@ FEEDBACK_LAG_BY_INCENTIVE = Table(
     do_not="Do not read hop `captured` as lag of all that was said: what was never written down is not in the data.",
 )
 
-TABLES = (CHURN_BY_INCENTIVE, COMPLAINTS_BY_INCENTIVE, FEEDBACK_HOPS, FEEDBACK_LAG_BY_INCENTIVE)
+INCENTIVE_VALUE = Table(
+    Layer.MARTS,
+    "incentive_value",
+    title="What a dollar of incentive went with after a year of churn, refunds, complaints and clawbacks.",
+    grain="one row per plan and tier",
+    key=("plan_id", "tier"),
+    columns=pick(
+        VOCABULARY,
+        "plan_id!! tier!! currency!! bookings incentive_paid revenue_kept refunds_amount complaint_cost clawbacks_amount net_value "
+        "net_value_per_dollar net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers suppressed!!",
+    ),
+    rules=(
+        Rule(
+            "suppressed_cells_are_null",
+            ~_c("suppressed") | _c("incentive_paid").is_null(),
+            SUPPRESSED_IS_NULL,
+        ),
+        Rule(
+            "net_value_adds_up",
+            _c("net_value")
+            == _c("revenue_kept") - _c("refunds_amount") - _c("complaint_cost") + _c("clawbacks_amount"),
+            "One account, four entries.",
+        ),
+        Rule(
+            "an_account_is_descriptive",
+            _c("evidence_level") == 0,
+            "Nobody knows what would have been sold without the money.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT plan_id, tier, bookings, incentive_paid, revenue_kept, net_value_per_dollar, net_value_per_dollar_lo, net_value_per_dollar_hi FROM marts.incentive_value WHERE NOT suppressed ORDER BY plan_id, tier",
+    do_not="Do not read it as what the incentive caused: an average over deals of which many would have come anyway; the cost of goods is not in it.",
+)
+
+TABLES = (
+    CHURN_BY_INCENTIVE,
+    COMPLAINTS_BY_INCENTIVE,
+    FEEDBACK_HOPS,
+    FEEDBACK_LAG_BY_INCENTIVE,
+    INCENTIVE_VALUE,
+)

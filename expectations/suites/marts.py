@@ -53,6 +53,18 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
             "A hundred years is a sentinel date that came through.", severity=Severity.BLOCK, optional=True,
         ),
     ),
+    "marts/incentive_value": (
+        between(
+            "a_dollar_of_incentive_goes_with_no_thousands", "net_value_per_dollar", -1000, 1000,
+            "Commission below a thousandth of the booking is a rate in percent read as a share.", optional=True,
+        ),
+    ),
+    "marts/conduct_indicators": (
+        between(
+            "nobody_is_a_hundred_times_like_the_others", "shrunken_ratio", 0, 100,
+            "A shrunken ratio of a hundred is events of another firm counted here.", optional=True,
+        ),
+    ),
     "marts/board_scorecard": (
         between("the_page_has_at_most_fifteen_numbers", "position", 1, 15, "Nobody reads more.", severity=Severity.BLOCK),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from numpy.testing import assert_allclose
 
+from assets.methods.funnel import place_in_funnel
 from assets.methods.rates import (
     GammaPrior,
     compare_rates,
@@ -13,7 +14,6 @@ from assets.methods.rates import (
     estimate_rate,
     estimate_share,
     fit_gamma_prior,
-    place_in_funnel,
 )
 
 

@@ -14,9 +14,7 @@ from assets.methods.rates import (
     e_value_bound,
     estimate_rate,
     estimate_share,
-    find_discoveries,
     fit_gamma_prior,
-    place_in_funnel,
 )
 
 
@@ -71,17 +69,6 @@ def test_e_value_is_symmetric_and_the_bound_knows_one() -> None:
     assert_allclose(bounds, [1.5 + np.sqrt(0.75), 3.0, 1.0, 1.0])
 
 
-def test_discoveries_are_those_of_statsmodels() -> None:
-    from statsmodels.stats.multitest import multipletests
-
-    p = np.random.default_rng(5).random(40) ** 3
-    p[5] = p[6]
-    assert_allclose(find_discoveries(p), multipletests(p, method="fdr_bh")[1], rtol=1e-12)
-    assert_allclose(find_discoveries([0.02, np.nan, 0.01]), [0.02, np.nan, 0.02])
-    with pytest.raises(ValueError, match="in \\[0, 1\\]"):
-        find_discoveries([1.5])
-
-
 def test_the_prior_is_found_again_and_needs_spread() -> None:
     rng = np.random.default_rng(11)
     exposure = rng.uniform(5, 50, 4000)
@@ -96,12 +83,3 @@ def test_the_prior_is_found_again_and_needs_spread() -> None:
 def test_posterior_chance_is_that_of_scipy() -> None:
     chance = GammaPrior(2.0, 100.0).chance_above(0.03, [0, 9], [50, 300])
     assert_allclose(chance, stats.gamma.sf(0.03, [2, 11], scale=1 / np.array([150, 400])), rtol=1e-9)
-
-
-def test_funnel_limits_are_poisson_quantiles() -> None:
-    expected = np.array([0.0, 0.001, 0.3, 3.6, 12.0, 250.0])
-    point = place_in_funnel(np.ceil(expected), expected, 1.0)
-    assert_allclose(point.limit_inner, np.maximum(stats.poisson.ppf(0.975, expected), 0))
-    assert_allclose(point.limit_outer, np.maximum(stats.poisson.ppf(0.999, expected), 0))
-    assert_allclose(point.chance, stats.poisson.sf(np.ceil(expected) - 1, expected))
-    assert np.isnan(point.ratio[0])

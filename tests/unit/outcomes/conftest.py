@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from assets.company import Churn, Company
+from assets.incentives.plan_features import PLAN_FLAGS
 from assets.outcomes.deal_outcomes import emcr_cut_points, judge_outcomes
 from assets.outcomes.observation import last_observed_day
 from expectations.contracts import TABLES
@@ -74,8 +75,9 @@ EXPOSURES = {
     "emcr_lowest": pl.Float64, "emcr_highest": pl.Float64, "base_rate": pl.Float64, "relative_intensity": pl.Float64,
     "incentive_cost_share": pl.Float64, "is_pivotal": pl.Boolean, "plan_id": pl.String, "version": pl.Int64,
     "tier": pl.Int64, "days_to_period_end": pl.Int64, "null_reason": pl.String, "rep_id": pl.String,
+    **dict.fromkeys(PLAN_FLAGS, pl.Boolean),
 }  # fmt: skip
-"""What `deal_exposures` of the incentives gives."""
+"""What `deal_exposures` of the incentives gives, with the features of the plan."""
 
 
 @pytest.fixture(scope="session")

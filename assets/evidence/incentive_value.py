@@ -1,0 +1,125 @@
+"""The table `incentive_value`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.evidence.dimensions import find_present, number_words
+from assets.evidence.group_sizes import hide_groups
+from assets.evidence.suppression import DOMINANCE, blank, count_people, is_small
+from assets.evidence.value_accounts import (
+    AMOUNTS,
+    KEY,
+    account_for_deals,
+    gather_by_seller,
+    split_over_tiers,
+)
+from assets.methods.cluster_bootstrap import bound_ratios
+from assets.table import Made, table_asset
+from expectations.contracts.evidence import INCENTIVE_VALUE
+
+LEVEL: Final = 0
+_NUMBERS: Final = (
+    *AMOUNTS, "net_value", "net_value_per_dollar", "net_value_per_dollar_lo", "net_value_per_dollar_hi", "n", "n_accounts",
+    "n_sellers",
+)  # fmt: skip
+_c = pl.col
+
+
+@table_asset(INCENTIVE_VALUE)
+def incentive_value(
+    *,
+    deal_outcomes: pl.LazyFrame,
+    deal_incentives: pl.LazyFrame,
+    plans: pl.LazyFrame,
+    plan_tiers: pl.LazyFrame,
+    customer_events: pl.LazyFrame,
+    complaints: pl.LazyFrame,
+    company: Company,
+) -> Made:
+    """What a dollar of incentive went with, once a year of churn, refunds, complaints and clawbacks is in.
+
+    One row per `plan_id` and `tier`, all versions of the plan together. Steps: take the deals that have had 365 days; put each
+    in the tier that held its seller's credit before it, or split it by pay over the tiers it crossed; add up exact cents; draw
+    whole sellers for the interval. It is an average and no effect: the deals might have come without the money.
+    """
+    methods = plans.group_by("plan_id", "version").agg(_c("tier_method").last())
+    parts = split_over_tiers(
+        deal_incentives.join(methods, on=["plan_id", "version"], how="left"), plan_tiers
+    ).collect()
+    accounts = account_for_deals(
+        deal_outcomes=deal_outcomes,
+        deal_incentives=deal_incentives,
+        customer_events=customer_events,
+        complaints=complaints,
+        company=company,
+    )
+    rows = gather_by_seller(parts.lazy(), accounts)
+    hidden = hide_groups(deal_outcomes, find_present(deal_outcomes, company))
+    facts = {"deals_in_account": rows["opportunity_id"].n_unique()}
+    return Made(value_tiers(rows, hidden, company.reporting_currency), facts)
+
+
+def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.LazyFrame:
+    """Add up plans and tiers.
+
+    Args:
+        rows: from `gather_by_seller`.
+        hidden: from `hide_groups`: no plan or tier that other tables hide is shown.
+        currency: of the amounts.
+
+    Returns:
+        The columns of the contract INCENTIVE_VALUE, sorted by key. Nothing adds up to a published total, so a hidden row
+        needs no other row to protect it.
+    """
+    if rows.is_empty():
+        return INCENTIVE_VALUE.empty()
+    gain = _c("revenue_kept") - _c("refunds_amount") - _c("complaint_cost") + _c("clawbacks_amount")
+    by_seller = rows.group_by(*KEY, "rep_id").agg(*(_c(name).sum() for name in AMOUNTS)).sort(*KEY, "rep_id")
+    paid = _c("incentive_paid").sort(descending=True)
+    dominated = (
+        paid.sum() - paid.get(0) - paid.get(1, null_on_oob=True).fill_null(0) < DOMINANCE * paid.get(0)
+    ).alias("dominated")
+    cells = (
+        rows.group_by(KEY)
+        .agg(*count_people(), *(_c(name).sum() for name in AMOUNTS))
+        .join(by_seller.group_by(KEY).agg(dominated), on=list(KEY))
+        .sort(KEY)
+        .with_row_index("cell")
+        .with_columns(net_value=gain)
+    )  # fmt: skip
+    placed = by_seller.join(cells.select("cell", *KEY), on=list(KEY)).sort("cell", "rep_id")
+    low, high = bound_ratios(
+        number_words(placed["rep_id"]).cast(pl.Int64).to_numpy(),
+        placed["cell"].cast(pl.Int64).to_numpy(),
+        placed.select(gain).to_series().to_numpy(),
+        placed["incentive_paid"].to_numpy(),
+        clusters=placed["rep_id"].n_unique(),
+        cells=len(cells),
+    )
+    plans, tiers = (hidden.filter(_c("dimension") == d)["value"].implode() for d in ("plan", "tier"))
+    kept_apart = _c("plan_id").is_in(plans) | _c("tier").cast(pl.String).is_in(tiers)
+    money = [
+        (_c(name).cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(18, 2)).alias(name)
+        for name in (*AMOUNTS, "net_value")
+    ]
+    return (
+        cells.with_columns(
+            pl.Series("net_value_per_dollar_lo", low).fill_nan(None),
+            pl.Series("net_value_per_dollar_hi", high).fill_nan(None),
+            net_value_per_dollar=pl.when(_c("incentive_paid") > 0).then(
+                _c("net_value") / _c("incentive_paid")
+            ),
+            suppressed=is_small() | _c("dominated").fill_null(value=False) | kept_apart,
+            currency=pl.lit(currency),
+            evidence_level=pl.lit(LEVEL, pl.Int64),
+        )
+        .with_columns(*money, pl.selectors.float().round(8))
+        .lazy()
+        .pipe(blank, _NUMBERS)
+        .select(INCENTIVE_VALUE.schema.names())
+        .sort(KEY)
+    )

@@ -1,0 +1,197 @@
+"""What came of the incentive money: worked by hand, from the plan of 02-commission."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from assets.company import Company
+from assets.evidence.incentive_value import incentive_value
+from assets.evidence.value_accounts import split_over_tiers
+from expectations.contracts import TABLES
+
+CONTRACT = TABLES["incentive_value"]
+CLOSE = date(2024, 1, 10)
+TIERS = [
+    {"plan_id": "P", "version": 1, "component": "commission", "tier": k, "from_attainment": Decimal(a), "rate": Decimal(r)}
+    for k, a, r in ((1, "0", "0.08"), (2, "1", "0.12"), (3, "1.5", "0.16"))
+]  # fmt: skip
+
+
+def credit(
+    number: int, before: str, amount: str, pay: str, tier: int = 1, rep: str = "r", **more: object
+) -> dict[str, object]:
+    s, x = Decimal(before) / 250_000, Decimal(amount) / 250_000
+    return {
+        "opportunity_id": f"o{number}", "rep_id": rep, "component": "commission", "credit_type": "primary", "plan_id": "P", "version": 1,
+        "split_weight": Decimal(1), "quota_amount": Decimal(250_000), "attainment_before": float(s), "attainment_after": float(s + x),
+        "is_pivotal": s < 1 <= s + x or s < Decimal("1.5") <= s + x, "tier": tier, "added_pay_amount": Decimal(pay),
+        "added_pay_amount_final": Decimal(pay), "spiff_amount": Decimal(0), "deal_amount": Decimal(amount), "rate_to_reporting": Decimal(1), **more,
+    }  # fmt: skip
+
+
+def shares(frame_of, rows: list[dict[str, object]], method: str) -> dict[tuple[str, int], float]:
+    incentives = frame_of("deal_incentives", rows).with_columns(tier_method=pl.lit(method))
+    found = split_over_tiers(incentives, frame_of("plan_tiers", TIERS)).collect()
+    return {(r["opportunity_id"], r["tier"]): r["share"] for r in found.to_dicts()}
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "amount", "expected"),
+    [
+        # example C: 20,000 at 8 % and 20,000 at 12 %
+        ("incremental", "230000", "40000", {1: 1600 / 4000, 2: 2400 / 4000}),
+        # retroactive: 1,600 up to the threshold, then the step of 10,000 and 12 % of 20,000
+        ("retroactive", "230000", "40000", {1: 1600 / 14000, 2: 12400 / 14000}),
+        # over two thresholds at once: 10,000 + 125,000 + 25,000
+        ("incremental", "240000", "160000", {1: 800 / 19800, 2: 15000 / 19800, 3: 4000 / 19800}),
+    ],
+)
+def test_a_deal_over_a_threshold_is_split_by_pay(frame_of, method, before, amount, expected) -> None:
+    found = shares(frame_of, [credit(0, before, amount, "0")], method)
+    assert found == {("o0", tier): pytest.approx(share) for tier, share in expected.items()}
+
+
+def test_other_deals_stand_in_the_tier_that_held_the_credit_before_and_sellers_share_by_weight(
+    frame_of,
+) -> None:
+    rows = [
+        credit(0, "10000", "40000", "3200"),
+        credit(1, "300000", "40000", "4800", tier=2, split_weight=Decimal("0.6")),
+    ]
+    rows += [credit(1, "10000", "40000", "3200", rep="other", split_weight=Decimal("0.4"))]
+    assert shares(frame_of, rows, "incremental") == {
+        ("o0", 1): 1.0,
+        ("o1", 2): pytest.approx(0.6),
+        ("o1", 1): pytest.approx(0.4),
+    }
+
+
+def test_the_shares_of_a_deal_add_up_to_one(frame_of) -> None:
+    rng = np.random.default_rng(3)
+    rows = [
+        credit(i, str(s), str(x), "0", tier=1 + (s >= 250_000) + (s >= 375_000))
+        for i, (s, x) in enumerate(
+            zip(rng.integers(0, 400_000, 300), rng.integers(1_000, 200_000, 300), strict=True)
+        )
+    ]
+    for method in ("incremental", "retroactive"):
+        found = shares(frame_of, rows, method)
+        total: dict[str, float] = {}
+        for (deal, _), share in found.items():
+            total[deal] = total.get(deal, 0.0) + share
+        assert list(total.values()) == pytest.approx([1.0] * 300)
+        tiers = {tier for _, tier in found}
+        assert tiers == {1, 2, 3}
+
+
+def outcome(number: int, **more: object) -> dict[str, object]:
+    return {
+        "opportunity_id": f"o{number}", "account_id": f"a{number}", "rep_id": f"r{number % 6}", "closed_on": CLOSE, "clock_start_on": CLOSE,
+        "observed_until": date(2025, 12, 31), "mature_365d": True, "churned_365d": False, "revenue_kept_12m": 1.0, "plan_id": "P", "tier": 1, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def value(frame_of, company: Company):
+    def build(outcomes, credits_, events=(), complaints=()) -> pl.DataFrame:
+        plans = frame_of("plans", [{"plan_id": "P", "version": 1, "tier_method": "incremental"}])
+        made = incentive_value(
+            deal_outcomes=frame_of("deal_outcomes", outcomes), deal_incentives=frame_of("deal_incentives", credits_), plans=plans,
+            plan_tiers=frame_of("plan_tiers", TIERS), customer_events=frame_of("customer_events", events),
+            complaints=frame_of("complaints", complaints), company=company,
+        )  # fmt: skip
+        table = made.frame.collect()
+        assert table.schema == CONTRACT.schema
+        assert not table.select(pl.any_horizontal(rule.broken for rule in CONTRACT.rules).any()).item()
+        return table
+
+    return build
+
+
+def forty() -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Forty deals of 10,000 at 8 %, six sellers."""
+    credits_ = [credit(i, "10000", "10000", "800.00", rep=f"r{i % 6}") for i in range(40)]
+    return [outcome(i) for i in range(40)], credits_
+
+
+def test_the_account_by_hand(value) -> None:
+    outcomes, credits_ = forty()
+    outcomes[0] |= {"revenue_kept_12m": 0.25}
+    outcomes[1] |= {"revenue_kept_12m": None, "outcome_null_reason": "never_started"}
+    outcomes[2] |= {"revenue_kept_12m": None, "churned_365d": True}
+    outcomes[3] |= {"mature_365d": False, "churned_365d": None, "revenue_kept_12m": None}
+    event = {"contradicted": False, "currency": "USD", "date": CLOSE + timedelta(days=100)}
+    events = [
+        {**event, "kind": "refund", "event_id": "f", "opportunity_id": "o4", "amount": Decimal("500.00")},
+        {
+            **event,
+            "kind": "refund",
+            "event_id": "g",
+            "opportunity_id": "o4",
+            "amount": Decimal("500.00"),
+            "date": CLOSE + timedelta(days=366),
+        },
+        {**event, "kind": "clawback", "event_id": "k", "opportunity_id": "o5", "amount": Decimal("-300.00")},
+        {**event, "kind": "complaint", "event_id": "c", "opportunity_id": "o6", "currency": None},
+    ]
+    got = value(outcomes, credits_, events, [{"complaint_id": "c", "redress": Decimal("120.50")}]).row(
+        0, named=True
+    )
+    assert (got["plan_id"], got["tier"], got["n"], got["suppressed"]) == ("P", 1, 39, False)
+    assert got["bookings"] == Decimal(390_000)
+    assert got["incentive_paid"] == Decimal(39 * 800)
+    assert got["revenue_kept"] == Decimal(36 * 10_000 + 2_500)
+    assert (got["refunds_amount"], got["complaint_cost"], got["clawbacks_amount"]) == (
+        Decimal(500),
+        Decimal("120.50"),
+        Decimal(300),
+    )
+    net = Decimal(362_500) - 500 - Decimal("120.50") + 300
+    assert got["net_value"] == net
+    assert got["net_value_per_dollar"] == pytest.approx(float(net / (39 * 800)), abs=1e-8)
+    assert got["net_value_per_dollar_lo"] <= got["net_value_per_dollar"] <= got["net_value_per_dollar_hi"]
+
+
+def test_incentive_holds_overlays_managers_and_spiffs(value) -> None:
+    outcomes, credits_ = forty()
+    credits_ += [
+        credit(0, "0", "10000", "100.00", rep="m", credit_type="manager"),
+        credit(0, "0", "10000", "50.00", rep="e", credit_type="overlay"),
+    ]
+    credits_[0] |= {"spiff_amount": Decimal(25)}
+    got = value(outcomes, credits_).row(0, named=True)
+    assert got["incentive_paid"] == Decimal(40 * 800 + 175)
+    assert got["bookings"] == Decimal(400_000)
+
+
+def test_few_sellers_or_one_that_dominates_are_not_shown(value) -> None:
+    outcomes, credits_ = forty()
+    few = [c | {"rep_id": f"r{i % 4}"} for i, c in enumerate(credits_)]
+    assert value(outcomes, few)["suppressed"].to_list() == [True]
+    # five sellers, but one has 36 of 40 deals
+    one = [c | {"rep_id": "r0" if i >= 4 else f"r{i + 1}"} for i, c in enumerate(credits_)]
+    hidden = value(outcomes, one).row(0, named=True)
+    assert hidden["suppressed"]
+    assert (hidden["incentive_paid"], hidden["n"], hidden["net_value_per_dollar"]) == (None, None, None)
+
+
+def test_a_plan_that_other_tables_hide_is_hidden_here(value) -> None:
+    """Plan S is small among all deals, so P is hidden with it: all the same in every table."""
+    outcomes, credits_ = forty()
+    outcomes += [outcome(100 + i, plan_id="S", rep_id="z", mature_365d=False) for i in range(3)]
+    assert value(outcomes, credits_)["suppressed"].to_list() == [True]
+
+
+def test_row_order_moves_nothing(value) -> None:
+    outcomes, credits_ = forty()
+    assert_frame_equal(value(outcomes, credits_), value(outcomes[::-1], credits_[::-1]), check_exact=True)
+
+
+def test_an_empty_firm_has_no_rows(value) -> None:
+    assert value([], []).is_empty()
