@@ -179,6 +179,8 @@ def group_of(contract: Table) -> str:
 _GROUPS = {
     "plan_features": "incentives",
     "deal_incentives": "incentives",
+    "rep_periods": "incentives",
+    "clawbacks": "incentives",
     "deal_outcomes": "outcomes",
     "account_spells": "outcomes",
     "account_months": "outcomes",
@@ -186,5 +188,6 @@ _GROUPS = {
     "churn_by_incentive": "evidence",
     "complaints_by_incentive": "evidence",
     "feedback_lag_by_incentive": "evidence",
+    "value_drift": "evidence",
     "board_scorecard": "board",
 }

@@ -244,6 +244,7 @@ class RunWorkshop:
             run_id=self.run_id,
             code_version=self.code_version,
             facts={"recipe": self.recipe(), "company": describe_company(company)},
+            restricted=self.configuration.publish.restricted,
         )
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
@@ -265,5 +266,6 @@ class RunWorkshop:
             "sources": sources,
             "code": self.code_version,
             "pseudonyms": self.pseudonyms.fingerprint,
+            "restricted": self.configuration.publish.restricted,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

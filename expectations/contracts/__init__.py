@@ -10,6 +10,7 @@ from expectations.contracts import (
     evidence,
     incentives,
     outcomes,
+    pay,
     quality,
     reference,
     retention,
@@ -18,7 +19,7 @@ from expectations.contracts import (
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, outcomes, evidence, board, quality)
+_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, board, quality)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""
