@@ -58,7 +58,7 @@ class Plan:
 STAFF_TARGET = 600_000
 """Variable pay at target per quarter of engineers and success managers, in cents."""
 RETENTION_QUOTA = 9_000
-"""Customers to keep in a quarter, in hundredths of a percent, where 100 % is 10,000."""
+"""Customers to keep in a quarter, in hundredths of a percent."""
 
 _OPENED = date(2010, 1, 1)
 _CHANGED = date(2024, 5, 15)  # in the middle of a quarter

@@ -212,7 +212,7 @@ def retention_pay_table(results: pl.DataFrame, quarter: int, stop: int) -> pl.Da
         stop: First moment that nobody knows.
     """
     team = np.arange(results.height)
-    achieved = (results["achieved"] * 10_000).cast(pl.Int64).to_numpy()
+    achieved = (results["achieved"] * 100).cast(pl.Int64).to_numpy()
     earned = (2 * STAFF_TARGET * achieved + RETENTION_QUOTA) // (2 * RETENTION_QUOTA)
     number = 900_000_000_000 + team * 400 + quarter
     start = np.full(team.size, quarter_start(quarter))
