@@ -33,12 +33,13 @@ def describe_shape(parts: Sequence[str]) -> dict[str, pl.Expr]:
     """
     n = len(parts)
     share = _shares(parts)
-    concentration = pl.sum_horizontal(s * s for s in share)
+    concentration = pl.sum_horizontal((s * s for s in share), ignore_nulls=False)
     return {
         "last_part_share": share[-1],
         "hockey_stick": share[-1] * n,
         "concentration": concentration,
         "concentration_normalised": (concentration - 1 / n) / (1 - 1 / n),
+        # null when the shares are: the largest of nothing is nothing
         "peak_to_trough": (pl.max_horizontal(share) - pl.min_horizontal(share)) * n,
     }
 
