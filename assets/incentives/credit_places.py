@@ -8,15 +8,20 @@ import polars as pl
 
 from assets.incentives.credits import book_credits, newest
 from assets.incentives.knowledge import Knowledge
-from assets.incentives.pay_periods import find_periods, list_quotas
+from assets.incentives.pay_periods import find_periods
 from assets.incentives.pay_tables import PayTables
-from assets.incentives.pricing import GRAIN
-from assets.incentives.terms import PLACE, find_terms, list_terms
+from assets.incentives.pricing import GRAIN, Firm
+from assets.incentives.terms import PLACE, find_terms
 
 _LATER_EVENTS: Final = ("invoice", "cash")
 
 
-def place_credits(tables: PayTables) -> pl.LazyFrame:
+def find_periods_today(places: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """`pay_periods.find_periods` with the newest quotas."""
+    return find_periods(places, firm.quotas, firm.company.fiscal_start_month, Knowledge.AS_FINAL)
+
+
+def place_credits(tables: PayTables, firm: Firm) -> pl.LazyFrame:
     """Every credit in its newest version, at its deal's close, or when it counts under an invoice or cash plan.
 
     Returns:
@@ -45,8 +50,7 @@ def place_credits(tables: PayTables) -> pl.LazyFrame:
         .collect()
         .lazy()
     )
-    terms = list_terms(tables.plans, tables.plan_assignments)
-    zone = tables.company.timezone
+    terms, zone = firm.terms, firm.company.timezone
     at_close = find_terms(credit, terms, zone, Knowledge.AS_FINAL).lazy()
     is_later = c("credit_event").is_in(_LATER_EVENTS).fill_null(value=False)
     dated = (
@@ -61,12 +65,7 @@ def place_credits(tables: PayTables) -> pl.LazyFrame:
     )
     held = find_terms(dated, terms, zone, Knowledge.AS_FINAL).lazy()
     facts = ("on", "plan_id", "version", "plan_currency", "mid_period_policy", "period", "fiscal_start_month")
-    placed = find_periods(
-        dated.join(held.select(*PLACE, *facts), on=PLACE, how="left"),
-        list_quotas(tables.quotas),
-        tables.company.fiscal_start_month,
-        Knowledge.AS_FINAL,
-    )
+    placed = find_periods_today(dated.join(held.select(*PLACE, *facts), on=PLACE, how="left"), firm)
     kept = (
         "credit_id", "credited_at", "credit_recorded_at", "on", "plan_id", "version", "plan_currency", "mid_period_policy",
         "period_start", "period_end", "quota_amount",

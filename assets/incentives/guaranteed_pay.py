@@ -27,7 +27,7 @@ def pay_without_deals(
     segments: pl.DataFrame,
     plans: PlansToday,
     quotas: pl.DataFrame,
-    component_results: pl.LazyFrame,
+    results: pl.DataFrame,
     credited: pl.DataFrame,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Pay each segment as if nothing had been sold.
@@ -36,14 +36,14 @@ def pay_without_deals(
         segments: from `cut_into_segments`.
         plans: from `read_plans_today`.
         quotas: from `list_quotas_today`.
-        component_results: core/component_results.
+        results: from `read_results_today`.
         credited: `SPAN`, `component` of which deals credit the seller in the period: there credits win over results.
 
     Returns:
         Two frames. Per `SPAN`: `base_pay_amount` Decimal(18,2), null with `base_pay_reason`. Per `SPAN` and `measure` (or
         `guarantee`): `amount` Decimal(18,2); they add up to the base pay.
     """
-    parts = _pay_components(segments, plans, quotas, component_results, credited)
+    parts = _pay_components(segments, plans, quotas, results, credited)
     totals = _combine(segments, parts)
     shared = _share_by_measure(totals, parts)
     spans = totals.group_by(SPAN, maintain_order=True).agg(
@@ -57,12 +57,11 @@ def _pay_components(
     segments: pl.DataFrame,
     plans: PlansToday,
     quotas: pl.DataFrame,
-    component_results: pl.LazyFrame,
+    results: pl.DataFrame,
     credited: pl.DataFrame,
 ) -> pl.DataFrame:
     """One row per segment and component: `is_measured`, `pay`, `curve`, `attainment`, `reason`."""
     methods = plans.plans.select(*PLAN, "tier_method")
-    results = component_results.select("rep_id", "component", "period_start", "achieved").collect()
     quota = quotas.select("rep_id", "component", "period_start", "quota_amount")
     by_deals = credited.unique().with_columns(has_credit=pl.lit(value=True))
     rows = (

@@ -11,8 +11,8 @@ from assets.incentives.credits import book_credits, newest
 from assets.incentives.exchange import Exchange
 from assets.incentives.ledger_sums import place_entries
 from assets.incentives.pay_tables import PayTables
-from assets.incentives.plans_today import PLAN, PlansToday, read_plans_today
-from assets.incentives.pricing import GRAIN
+from assets.incentives.plans_today import PLAN, PlansToday, read_plans_today, read_results_today
+from assets.incentives.pricing import GRAIN, read_firm
 from assets.incentives.seller_periods import SPAN, cut_into_segments, list_quotas_today, list_seller_periods
 
 _c = pl.col
@@ -31,6 +31,7 @@ class PayBooks:
         tables: the core tables.
         plans: plans and assignments.
         quotas: from `list_quotas_today`.
+        results: from `read_results_today`.
         spans: pay periods: `SPAN`, `period_end`, and of the version held last `version`, `plan_currency`, `fx_policy`, `component`
             (the plan's leading one; without a plan that of the seller's first quota).
         segments: from `cut_into_segments`.
@@ -41,6 +42,7 @@ class PayBooks:
     tables: PayTables
     plans: PlansToday
     quotas: pl.DataFrame
+    results: pl.DataFrame
     spans: pl.DataFrame
     segments: pl.DataFrame
     credits: pl.DataFrame
@@ -60,25 +62,28 @@ class PayBooks:
 def open_books(tables: PayTables, deal_incentives: pl.LazyFrame, component_results: pl.LazyFrame) -> PayBooks:
     """Read plans, place credits, list pay periods."""
     plans = read_plans_today(tables.plans, tables.plan_components, tables.plan_tiers, tables.plan_assignments)
+    firm = read_firm(tables)
     prices = deal_incentives.select(*GRAIN, *_PRICES)
     placed = (
-        place_credits(tables)
+        place_credits(tables, firm)
         .filter(_c("credit_type") != "house")
         .join(prices, on=GRAIN, how="left")
         .sort(GRAIN)
         .collect()
     )
-    quotas = list_quotas_today(tables.quotas)
-    spans = list_seller_periods(tables, placed, component_results, plans)
+    results = read_results_today(component_results)
+    spans = list_seller_periods(firm, placed, results, plans)
+    quotas = list_quotas_today(firm)
     segments = cut_into_segments(spans, plans.terms)
     return PayBooks(
         tables=tables,
         plans=plans,
         quotas=quotas,
+        results=results,
         spans=_describe_spans(spans, segments, placed, plans, quotas),
         segments=segments,
         credits=placed,
-        exchange=Exchange(tables.fx_rates, tables.company.reporting_currency),
+        exchange=firm.exchange,
     )
 
 

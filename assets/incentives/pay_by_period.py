@@ -24,7 +24,6 @@ NEAR_SHARE: Final = 0.05
 def sum_periods(
     books: PayBooks,
     *,
-    component_results: pl.LazyFrame,
     fiscal_calendar: pl.LazyFrame,
     activities: pl.LazyFrame,
     ledger: pl.LazyFrame,
@@ -34,7 +33,6 @@ def sum_periods(
 
     Args:
         books: from `open_books`.
-        component_results: core/component_results.
         fiscal_calendar: core/fiscal_calendar.
         activities: core/activities.
         ledger: core/ledger.
@@ -47,8 +45,8 @@ def sum_periods(
         _c("credit_type") == "primary", _c("credited_amount_final") > 0, _c("period_start").is_not_null()
     )
     frames = [
-        sum_attainment(books, component_results),
-        sum_earned(books, component_results),
+        sum_attainment(books),
+        sum_earned(books),
         shape_bookings(
             spans,
             parts,
@@ -78,7 +76,7 @@ def sum_periods(
     )
 
 
-def sum_attainment(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataFrame:
+def sum_attainment(books: PayBooks) -> pl.DataFrame:
     """Quota, credit and attainment of each period's leading component, per `SPAN`.
 
     A quota is prorated by days on the plan where the plan says so. A leading component that no deal carries has what was
@@ -96,7 +94,6 @@ def sum_attainment(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataF
         .agg(credited_amount=sum_if_all("credited_amount_final"))
         .collect()
     )
-    achieved = component_results.select(*on, "achieved").collect()
     is_carried = _c("measure").is_in(DEAL_MEASURES).fill_null(value=True) | _c("has_credit").fill_null(
         value=False
     )
@@ -117,7 +114,7 @@ def sum_attainment(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataF
             how="left",
             nulls_equal=True,
         )
-        .join(achieved, on=on, how="left")
+        .join(books.results, on=on, how="left")
         .with_columns(quota_amount=quota)
         .with_columns(
             credited_amount=pl.when(is_carried).then(
@@ -135,7 +132,7 @@ def sum_attainment(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataF
     )
 
 
-def sum_earned(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataFrame:
+def sum_earned(books: PayBooks) -> pl.DataFrame:
     """What each period pays: pay without deals, and what the deals add to it, by what it hangs on.
 
     Returns:
@@ -145,7 +142,7 @@ def sum_earned(books: PayBooks, component_results: pl.LazyFrame) -> pl.DataFrame
     in_period = books.credits.lazy().filter(_c("period_start").is_not_null())
     credited = in_period.select(*SPAN, "component").unique().collect()
     base, base_by_measure = pay_without_deals(
-        books.segments, books.plans, books.quotas, component_results, credited
+        books.segments, books.plans, books.quotas, books.results, credited
     )
     measures = books.plans.components.select(*PLAN, "component", "measure")
     deals = in_period.join(measures.lazy(), on=[*PLAN, "component"], how="left").collect()

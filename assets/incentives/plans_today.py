@@ -97,6 +97,14 @@ def read_plans_today(
     )
 
 
+def read_results_today(component_results: pl.LazyFrame) -> pl.DataFrame:
+    """Newest results: `rep_id`, `component`, `period_start`, `achieved`, one row each."""
+    key = ["rep_id", "component", "period_start"]
+    if "recorded_at" in component_results.collect_schema():
+        return _newest(component_results, key).select(*key, "achieved").sort(key)
+    return component_results.select(*key, "achieved").sort(key).collect()
+
+
 def _newest(rows: pl.LazyFrame, key: list[str]) -> pl.DataFrame:
     kept = pl.all().exclude("recorded_at", "knowledge_time_assumed")
     return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").max().over(key)).select(kept).collect()

@@ -59,7 +59,6 @@ def rep_periods(
     books = open_books(tables, deal_incentives, component_results)
     rows = sum_periods(
         books,
-        component_results=component_results,
         fiscal_calendar=fiscal_calendar,
         activities=activities,
         ledger=ledger,

@@ -7,11 +7,11 @@ from typing import Final
 
 import polars as pl
 
+from assets.incentives.credit_places import find_periods_today
 from assets.incentives.credits import COMPONENT
 from assets.incentives.knowledge import Knowledge, holds
-from assets.incentives.pay_periods import find_periods, list_quotas
-from assets.incentives.pay_tables import PayTables
 from assets.incentives.plans_today import PLAN, PlansToday
+from assets.incentives.pricing import Firm
 from assets.methods.exact import as_money, divide_half_up, whole_cents
 
 SPAN: Final = ("rep_id", "plan_id", "period_start")
@@ -20,11 +20,10 @@ SPAN: Final = ("rep_id", "plan_id", "period_start")
 _c = pl.col
 
 
-def list_quotas_today(quotas: pl.LazyFrame) -> pl.DataFrame:
+def list_quotas_today(firm: Firm) -> pl.DataFrame:
     """Newest quotas: `rep_id`, `component`, `period_start`, `period_end`, `quota_amount`, one row each."""
     return (
-        list_quotas(quotas)
-        .filter(holds(Knowledge.AS_FINAL))
+        firm.quotas.filter(holds(Knowledge.AS_FINAL))
         .select("rep_id", "component", "period_start", "period_end", "quota_amount")
         .unique()
         .sort("rep_id", "component", "period_start")
@@ -32,7 +31,7 @@ def list_quotas_today(quotas: pl.LazyFrame) -> pl.DataFrame:
 
 
 def list_seller_periods(
-    tables: PayTables, placed: pl.DataFrame, component_results: pl.LazyFrame, plans: PlansToday
+    firm: Firm, placed: pl.DataFrame, results: pl.DataFrame, plans: PlansToday
 ) -> pl.DataFrame:
     """Pay periods that have begun: those of credits, of quotas, of measured results, and of guaranteed pay.
 
@@ -40,29 +39,27 @@ def list_seller_periods(
     firm's first period on.
 
     Args:
-        tables: quotas, company.
+        firm: from `read_firm`.
         placed: from `place_credits`.
-        component_results: core/component_results.
+        results: from `read_results_today`.
         plans: from `read_plans_today`.
 
     Returns:
         One row per `SPAN`, sorted: `period_end` (exclusive). Of two periods that start on one day the longer one is kept.
     """
-    as_of = tables.company.as_of
-    quotas = list_quotas_today(tables.quotas)
+    as_of = firm.company.as_of
+    quotas = list_quotas_today(firm)
     ends = ["rep_id", "period_start", "period_end"]
     of_credits = placed.select("rep_id", "plan_id", "period_start", "period_end").drop_nulls("period_start")
     with_quota = _on_plans(quotas.select(ends), plans.terms)
     first = pl.concat([of_credits["period_start"], quotas["period_start"]]).min()
-    asked = [component_results.select("rep_id", "component", on="period_start").collect()]
+    asked = [results.select("rep_id", "component", on="period_start")]
     if isinstance(first, date):
         asked.append(_guaranteed_months(plans, first, as_of))
     places = _hold_terms(pl.concat(asked), plans.terms).with_columns(
         at=_c("on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     )
-    found = find_periods(
-        places.lazy(), list_quotas(tables.quotas), tables.company.fiscal_start_month, Knowledge.AS_FINAL
-    )
+    found = find_periods_today(places.lazy(), firm)
     others = found.select("rep_id", "plan_id", "period_start", "period_end").collect()
     return (
         pl.concat([of_credits, with_quota, others.drop_nulls("period_start")])

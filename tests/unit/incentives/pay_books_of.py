@@ -79,7 +79,6 @@ class PaidBooks(Books):
         books = self.opened()
         return sum_periods(
             books,
-            component_results=self.more("component_results"),
             fiscal_calendar=self.more("fiscal_calendar"),
             activities=self.more("activities"),
             ledger=self.more("ledger"),
