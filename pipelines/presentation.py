@@ -212,6 +212,8 @@ def group_of(contract: Table) -> str:
 _GROUPS = {
     "plan_features": "incentives",
     "deal_incentives": "incentives",
+    "rep_periods": "incentives",
+    "clawbacks": "incentives",
     "deal_outcomes": "outcomes",
     "account_spells": "outcomes",
     "account_months": "outcomes",
@@ -221,5 +223,6 @@ _GROUPS = {
     "feedback_lag_by_incentive": "evidence",
     "incentive_value": "evidence",
     "conduct_indicators": "evidence",
+    "value_drift": "evidence",
     "board_scorecard": "board",
 }

@@ -264,6 +264,7 @@ class RunWorkshop:
             run_id=self.run_id,
             code_version=self.code_version,
             facts=facts,
+            restricted=self.configuration.publish.restricted,
         )
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
@@ -287,5 +288,6 @@ class RunWorkshop:
             "sources": self._source_contents(),
             "code": self.code_version,
             "pseudonyms": self.pseudonyms.fingerprint,
+            "restricted": self.configuration.publish.restricted,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

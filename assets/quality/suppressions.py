@@ -30,6 +30,7 @@ def suppressions(
     complaints_by_incentive: pl.LazyFrame,
     feedback_lag_by_incentive: pl.LazyFrame,
     incentive_value: pl.LazyFrame,
+    value_drift: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -41,5 +42,6 @@ def suppressions(
             "complaints_by_incentive": complaints_by_incentive,
             "feedback_lag_by_incentive": feedback_lag_by_incentive,
             "incentive_value": incentive_value,
+            "value_drift": value_drift,
         }
     )

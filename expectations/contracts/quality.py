@@ -92,4 +92,18 @@ SUPPRESSIONS = Table(
     do_not="Do not try to fill a hidden cell from totals: what would give it away is hidden, too.",
 )
 
-TABLES = (QUALITY_RESULTS, SOURCE_COVERAGE, REJECTS_SUMMARY, SUPPRESSIONS)
+RECONCILIATION_EXCEPTIONS = Table(
+    Layer.QUALITY,
+    "reconciliation_exceptions",
+    title="Where the ledger and recomputed pay differ by more than a cent, and why.",
+    grain="one row per seller and start of a pay period that is over, or of an entry without one",
+    key=("rep_id", "period_start"),
+    columns=pick(
+        VOCABULARY,
+        "rep_id!! period_start!! period_end plan_currency recomputed_amount ledger_amount difference_amount difference_reason!! "
+        "ledger_adjusted_amount unpaid_amount unpaid_late_amount repeated_reversal_amount ledger_clawback_amount expected_clawback_amount ledger_entries",
+    ),
+    audience=Audience.ANALYST,
+)
+
+TABLES = (QUALITY_RESULTS, SOURCE_COVERAGE, REJECTS_SUMMARY, SUPPRESSIONS, RECONCILIATION_EXCEPTIONS)

@@ -230,11 +230,18 @@ class ScheduleSettings(_Strict):
     daily: Annotated[str, Field(pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$")] | None = None
 
 
+class PublishSettings(_Strict):
+    """What a snapshot holds."""
+
+    restricted: bool = False
+
+
 class _Root(_Strict):
     company: CompanySettings
     sources: dict[str, Source]
     alerts: Alerts = Alerts()
     schedule: ScheduleSettings = ScheduleSettings()
+    publish: PublishSettings = PublishSettings()
 
 
 @dataclass(frozen=True)
@@ -247,6 +254,7 @@ class Configuration:
     tables: Mapping[str, Table]
     alerts: Alerts = field(default_factory=Alerts)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    publish: PublishSettings = field(default_factory=PublishSettings)
 
     @property
     def folder(self) -> Path:
@@ -318,7 +326,13 @@ def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Conf
     for name, source in root.sources.items():
         _check_source(document, tables[name], source)
     return Configuration(
-        Path(path).absolute(), root.company, root.sources, tables, root.alerts, root.schedule
+        Path(path).absolute(),
+        root.company,
+        root.sources,
+        tables,
+        root.alerts,
+        root.schedule,
+        root.publish,
     )
 
 
@@ -437,6 +451,7 @@ def _key_hint(path: tuple[str | int, ...]) -> str:
         ("company", "churn"): ChurnSettings,
         ("alerts",): Alerts,
         ("schedule",): ScheduleSettings,
+        ("publish",): PublishSettings,
     }
     around, word = path[:-1], str(path[-1])
     if around[:1] == ("sources",):

@@ -24,6 +24,7 @@ from pipelines.sources.demo.sales import (
     credit_table,
     ledger_table,
     opportunity_table,
+    retention_pay_table,
 )
 from pipelines.sources.demo.values import DAY, day_number, distinct, ids, quarter_of
 from pipelines.sources.demo.voice import complaint_table, feedback_tables
@@ -100,7 +101,10 @@ def simulate(
     # deals of the quarter after the last may be open already
     for quarter in (*quarters, quarters.stop):
         if quarter in quarters:
-            folder.add(period_tables(draws, sellers, quarter, until))
+            periods = period_tables(draws, sellers, quarter, until)
+            folder.add(periods)
+            if "component_results" in periods:
+                folder.add({"ledger": retention_pay_table(periods["component_results"], quarter, stop)})
         sold = sell(draws, sellers, quarter)
         accounts.append(
             _follow(draws, sellers, sold, quarter=quarter, span=(start, stop), folder=folder, truth=truth)

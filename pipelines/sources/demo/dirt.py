@@ -79,7 +79,10 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         Fault("conflicting_duplicate", "channel"),
     ),
     "credits": (Fault("exact_duplicate"), Fault("trailing_space", "opportunity_id")),
-    "ledger": (Fault("exact_duplicate"), Fault("trailing_space", "credit_id")),
+    "ledger": (
+        Fault("exact_duplicate"),
+        Fault("trailing_space", "credit_id", where=_has("credit_id")),
+    ),
     "subscriptions": (
         Fault("exact_duplicate"),
         Fault("trailing_space", "subscription_id"),

@@ -16,6 +16,8 @@ import polars as pl
 from pipelines.sources.demo.draws import Draws, Flags, Floats, Ints
 from pipelines.sources.demo.plans import (
     PLAN_OF_TEAM,
+    RETENTION_QUOTA,
+    STAFF_TARGET,
     assignment_table,
     plan_rows,
     quotas,
@@ -192,7 +194,7 @@ def people_tables(draws: Draws, sellers: Sellers, until: date) -> dict[str, pl.D
         + [ENGINEER_PLAN_OF_TEAM[t % 4] for t in engineers]
         + ["CS"] * teams,
         "hired": np.concatenate([hired, np.full(2 * teams, _OPENED)]),
-        "target": np.concatenate([np.full(rep.size, 2_000_000), np.full(2 * teams, 600_000)]),
+        "target": np.concatenate([np.full(rep.size, 2_000_000), np.full(2 * teams, STAFF_TARGET)]),
         "salary": np.concatenate([salary, np.full(teams, 11_000_000), np.full(teams, 8_000_000)]),
     }
     return {
@@ -284,7 +286,7 @@ def period_tables(draws: Draws, sellers: Sellers, quarter: int, until: date) -> 
     quota = quotas(draws, rep, np.full(rep.size, quarter), typical_quota(row), sellers.territory[rep])
     raised = quota.is_revised & (quota.revised <= last)
     known = quota.recorded <= last
-    success = np.full(teams.size, 9_000)
+    success = np.full(teams.size, RETENTION_QUOTA)
     parts = [
         (seller_ids(rep[known]), "commission", quota.first[known], quota.recorded[known]),
         (seller_ids(rep[raised]), "commission", quota.final[raised], quota.revised[raised]),

@@ -55,6 +55,11 @@ class Plan:
     measure: str = "bookings"
 
 
+STAFF_TARGET = 600_000
+"""Variable pay at target per quarter of engineers and success managers, in cents."""
+RETENTION_QUOTA = 9_000
+"""Customers to keep in a quarter, in hundredths of a percent."""
+
 _OPENED = date(2010, 1, 1)
 _CHANGED = date(2024, 5, 15)  # in the middle of a quarter
 _EAST, _WEST, _BERLIN = "America/New_York", "America/Chicago", "Europe/Berlin"
@@ -67,7 +72,7 @@ PLANS = (
     Plan("AE-GATE", 1, _OPENED, None, "USD", _EAST, (Tier(0, 600), Tier(100, 1200, lump=400_000)), 22_000_000, gate_percent=50, cap=4_500_000),
     Plan("SE", 1, _OPENED, None, "USD", _EAST, (Tier(0, 200),)),
     Plan("SE-EUROPE", 1, _OPENED, None, "EUR", _BERLIN, (Tier(0, 200),)),
-    Plan("CS", 1, _OPENED, None, "USD", _EAST, (Tier(0, 10_000),), quota=9_000, component="retention", measure="retention"),
+    Plan("CS", 1, _OPENED, None, "USD", _EAST, (Tier(0, 10_000),), quota=RETENTION_QUOTA, component="retention", measure="retention"),
 )  # fmt: skip
 
 PLAN_OF_TEAM = ("AE", "AE-RETRO", "AE-EUROPE", "AE-GATE")

@@ -20,11 +20,12 @@ from pipelines.sources.demo.people import (
     seller_ids,
     team_of,
 )
-from pipelines.sources.demo.plans import PLAN_OF_TEAM
+from pipelines.sources.demo.plans import PLAN_OF_TEAM, RETENTION_QUOTA, STAFF_TARGET
 from pipelines.sources.demo.pricing import CREDIT_TYPES, PRIMARY, Credits
 from pipelines.sources.demo.reference import PRODUCTS, SPIFF_AMOUNT, SPIFF_PLAN, SPIFF_PRODUCT, spiff_runs
 from pipelines.sources.demo.values import (
     DAY,
+    SECOND,
     always,
     at_work,
     day_number,
@@ -34,6 +35,7 @@ from pipelines.sources.demo.values import (
     ids,
     moments,
     money,
+    quarter_start,
     quarter_starts,
     quarters_of,
     series,
@@ -164,7 +166,6 @@ def ledger_table(draws: Draws, deals: Deals, lives: Lives, credited: Credits, st
     on_spiff_plan = (credited.rep < ENGINEERS) & (team_of(credited.rep) % 4 == PLAN_OF_TEAM.index(SPIFF_PLAN))
     is_spiff = (
         (credited.kind == PRIMARY)
-        & (credited.rep == deals.rep[credited.deal])
         & on_spiff_plan
         & spiff_runs(closed_day)
         & (product_of(draws, code) == SPIFF_PRODUCT)
@@ -174,7 +175,7 @@ def ledger_table(draws: Draws, deals: Deals, lives: Lives, credited: Credits, st
     kinds = (
         ("earn", everything, credited.earned, start, credited.recorded),
         ("clawback", is_returned, -credited.earned, quarter_starts(quarters_of(returned // DAY)), returned),
-        ("spiff", is_spiff, np.full(start.size, SPIFF_AMOUNT), start, credited.recorded),
+        ("spiff", is_spiff, SPIFF_AMOUNT * credited.weight // 10_000, start, credited.recorded),
     )
     parts = []
     for part, (entry_type, which, amount, period, booked) in enumerate(kinds):
@@ -200,6 +201,38 @@ def ledger_table(draws: Draws, deals: Deals, lives: Lives, credited: Credits, st
             )
         )
     return pl.concat(parts)
+
+
+def retention_pay_table(results: pl.DataFrame, quarter: int, stop: int) -> pl.DataFrame:
+    """`ledger`: what success managers earn by retention, booked on the last day of the quarter. No deal carries it.
+
+    Args:
+        results: `component_results` of the quarter, one row per team.
+        quarter: The quarter.
+        stop: First moment that nobody knows.
+    """
+    team = np.arange(results.height)
+    achieved = (results["achieved"] * 100).cast(pl.Int64).to_numpy()
+    earned = (2 * STAFF_TARGET * achieved + RETENTION_QUOTA) // (2 * RETENTION_QUOTA)
+    number = 900_000_000_000 + team * 400 + quarter
+    start = np.full(team.size, quarter_start(quarter))
+    booked = np.full(team.size, (quarter_start(quarter + 1) - 1) * DAY + 20 * 3600 * SECOND)
+    paid = booked + 30 * DAY
+    return pl.DataFrame(
+        {
+            "_row": number,
+            "entry_id": ids("L", number, 12),
+            "rep_id": results["rep_id"],
+            "credit_id": always(None, team.size),
+            "entry_type": always("earn", team.size),
+            "amount": money(earned),
+            "currency": always("USD", team.size),
+            "period_start": days(start),
+            "booked_at": moments(booked),
+            "paid_at": moments(paid, paid < stop),
+            "reverses_entry_id": always(None, team.size),
+        }
+    )
 
 
 def _merged(draws: Draws, account: Ints) -> Flags:

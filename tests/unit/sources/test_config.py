@@ -70,6 +70,11 @@ def test_a_time_of_day_is_no_sexagesimal_number(tmp_path: Path) -> None:
     assert load(BASE + "schedule: {daily: 06:30}\n", tmp_path).schedule.daily == "06:30"
 
 
+def test_restricted_tables_are_off_until_asked_for(tmp_path: Path) -> None:
+    assert not load(BASE, tmp_path).publish.restricted
+    assert load(BASE + "publish: {restricted: true}\n", tmp_path).publish.restricted
+
+
 def test_the_fingerprint_of_a_table_ignores_the_rest_of_the_file(tmp_path: Path) -> None:
     before = load(BASE, tmp_path).fingerprint("accounts")
     assert (
@@ -134,6 +139,7 @@ WRONG = {
     "same_marks": ("  plans: {path: p.csv, decimal: ',', thousands: ','}", 6, "decimal mark as well"),
     "no_day": ("  plans: {path: p.csv, complete_until: 2024-02-30}", 6, "day is out of range"),
     "stale_required_table": ("", 3, "for optional tables"),
+    "unknown_publish_key": ("publish: {restrict: true}", 6, "did you mean 'restricted'?"),
     "no_time_of_day": ("schedule: {daily: '25:00'}", 6, "has not the form"),
     "broken_yaml": ("  plans: {path: p.csv", 7, "not valid YAML"),
     "control_character": ("# \x07", 6, "control character"),

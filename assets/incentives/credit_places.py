@@ -1,0 +1,81 @@
+"""Where each credit counts with today's knowledge: plan version, pay period, quota. Nothing is priced here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.incentives.credits import book_credits, newest
+from assets.incentives.knowledge import Knowledge
+from assets.incentives.pay_periods import find_periods
+from assets.incentives.pay_tables import PayTables
+from assets.incentives.pricing import GRAIN, Firm
+from assets.incentives.terms import PLACE, find_terms
+
+_LATER_EVENTS: Final = ("invoice", "cash")
+
+
+def find_periods_today(places: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """`pay_periods.find_periods` with the newest quotas."""
+    return find_periods(places, firm.quotas, firm.company.fiscal_start_month, Knowledge.AS_FINAL)
+
+
+def place_credits(tables: PayTables, firm: Firm) -> pl.LazyFrame:
+    """Every credit in its newest version, at its deal's close, or when it counts under an invoice or cash plan.
+
+    Returns:
+        One row per `GRAIN`: `credit_id` (the first of several), `credits` (how many), `credited_at`, `credit_recorded_at`
+        (first knowledge of the first), `on` (plan-local day), `plan_id`, `version`, `plan_currency`, `mid_period_policy`,
+        `period_start`, `period_end`, `quota_amount`, `is_spread`: parts of the credit count in several pay periods, the
+        first of which is given.
+    """
+    c = pl.col
+    booked = book_credits(tables)
+    won = newest(tables.opportunities, "opportunity_id").filter("is_won", c("closed_at").is_not_null())
+    closes = won.select("opportunity_id", "closed_at", "closed_time_known")
+    first_told = booked.group_by("credit_id").agg(credit_recorded_at=c("recorded_at").min())
+    credit = (
+        newest(booked, "credit_id")
+        .join(closes, on="opportunity_id", how="left")
+        .join(first_told, on="credit_id", how="left")
+        .select(
+            *GRAIN,
+            "credit_id",
+            "credited_at",
+            "credit_recorded_at",
+            at=pl.coalesce("closed_at", "credited_at"),
+            time_known=c("closed_time_known").fill_null(value=True),
+        )
+        .collect()
+        .lazy()
+    )
+    terms, zone = firm.terms, firm.company.timezone
+    at_close = find_terms(credit, terms, zone, Knowledge.AS_FINAL).lazy()
+    is_later = c("credit_event").is_in(_LATER_EVENTS).fill_null(value=False)
+    dated = (
+        credit.join(at_close.select(*PLACE, "credit_event"), on=PLACE, how="left")
+        .with_columns(
+            at=pl.when(is_later).then("credited_at").otherwise("at"),
+            time_known=pl.when(is_later).then(pl.lit(value=True)).otherwise("time_known"),
+        )
+        .drop("credit_event")
+        .collect()
+        .lazy()
+    )
+    held = find_terms(dated, terms, zone, Knowledge.AS_FINAL).lazy()
+    facts = ("on", "plan_id", "version", "plan_currency", "mid_period_policy", "period", "fiscal_start_month")
+    placed = find_periods_today(dated.join(held.select(*PLACE, *facts), on=PLACE, how="left"), firm)
+    kept = (
+        "credit_id", "credited_at", "credit_recorded_at", "on", "plan_id", "version", "plan_currency", "mid_period_policy",
+        "period_start", "period_end", "quota_amount",
+    )  # fmt: skip
+    return (
+        placed.sort(*GRAIN, "at", "credit_id")
+        .group_by(GRAIN, maintain_order=True)
+        .agg(
+            *(c(name).first() for name in kept),
+            credits=pl.len().cast(pl.Int64),
+            is_spread=c("period_start").n_unique() > 1,
+        )
+    )
