@@ -183,6 +183,7 @@ _GROUPS = {
     "account_spells": "outcomes",
     "account_months": "outcomes",
     "feedback_hops": "voice",
+    "sales_rhythm": "evidence",
     "churn_by_incentive": "evidence",
     "complaints_by_incentive": "evidence",
     "feedback_lag_by_incentive": "evidence",

@@ -25,6 +25,7 @@ def suppressions(
     churn_by_incentive: pl.LazyFrame,
     complaints_by_incentive: pl.LazyFrame,
     feedback_lag_by_incentive: pl.LazyFrame,
+    sales_rhythm: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, or to protect such a cell.
 
@@ -35,5 +36,6 @@ def suppressions(
             "churn_by_incentive": churn_by_incentive,
             "complaints_by_incentive": complaints_by_incentive,
             "feedback_lag_by_incentive": feedback_lag_by_incentive,
+            "sales_rhythm": sales_rhythm,
         }
     )
