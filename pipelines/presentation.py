@@ -184,6 +184,7 @@ _GROUPS = {
     "account_months": "outcomes",
     "feedback_hops": "voice",
     "sales_rhythm": "evidence",
+    "quota_bunching": "evidence",
     "churn_by_incentive": "evidence",
     "complaints_by_incentive": "evidence",
     "feedback_lag_by_incentive": "evidence",

@@ -14,7 +14,7 @@ from assets.evidence.dimensions import ALL, UNKNOWN
 from assets.evidence.selling_days import SellingDays
 from assets.evidence.suppression import hide_small_cells
 from assets.methods.fiscal import MONTHS_IN
-from assets.methods.resampling import REPLICATES, derive_seed, draw_weights, read_interval
+from assets.methods.resampling import REPLICATES, derive_seed, draw_totals, draw_weights, read_interval
 from assets.methods.rhythm import (
     Cycles,
     PeriodTest,
@@ -168,22 +168,30 @@ class _Described:
         closed = days.thirds["closed"][unit.members].sum(axis=(0, 2))
         start = int(np.flatnonzero(closed)[0])
         name = f"sales_rhythm {unit.dimension} {unit.value}"
-        weights = draw_weights(unit.members.size, REPLICATES, derive_seed(name, "sellers"))
-
-        def draw(table: Floats) -> Floats:
-            own = table[unit.members, start:]
-            return (weights @ own.reshape(own.shape[0], -1)).reshape(-1, *own.shape[1:])
-
+        tables = [
+            *days.thirds.values(),
+            *days.last_days.values(),
+            days.first_days,
+            days.final_days,
+        ]
+        own = [table[unit.members, start:] for table in tables]
+        flat = np.concatenate([table.reshape(unit.members.size, -1) for table in own], axis=1)
+        totals = draw_totals(flat, REPLICATES, derive_seed(name, "sellers"))
+        ends = np.cumsum([table[0].size for table in own])[:-1]
+        drawn = [
+            part.reshape(-1, *table.shape[1:])
+            for part, table in zip(np.split(totals, ends, axis=1), own, strict=True)
+        ]
+        thirds = dict(zip(days.thirds, drawn, strict=False))
         span = Span(days.span.month[start:], days.span.days[start:])
-        thirds = {measure: draw(table) for measure, table in days.thirds.items()}
         return cls(
             span=span,
             seeds=name,
             test=find_period(thirds["won"][0], span, derive_seed(name, "phases")),
             thirds=thirds,
-            last_days={measure: draw(table) for measure, table in days.last_days.items()},
-            first_days=draw(days.first_days),
-            final_days=draw(days.final_days),
+            last_days=dict(zip(days.last_days, drawn[len(thirds) :], strict=False)),
+            first_days=drawn[-2],
+            final_days=drawn[-1],
             own={measure: days.thirds[measure][unit.members, start:] for measure in ("closed", "won")},
         )
 

@@ -17,6 +17,7 @@ from assets.methods.rates import Interval
 Floats = npt.NDArray[np.float64]
 
 REPLICATES: Final = 999
+_WEIGHTS_AT_ONCE: Final = 2_000_000
 
 
 def derive_seed(*names: str) -> int:
@@ -31,6 +32,27 @@ def draw_weights(size: int, replicates: int, seed: int) -> Floats:
     rng = np.random.Generator(np.random.PCG64(seed))
     drawn = rng.multinomial(size, np.full(size, 1 / size), size=replicates)
     return np.vstack([np.ones((1, size)), drawn.astype(np.float64)])
+
+
+def draw_totals(own: Floats, replicates: int, seed: int) -> Floats:
+    """Totals over units drawn anew: (n, c) numbers of n units -> (1 + replicates, c), the data first.
+
+    Weights are drawn some replicates at a time, so that many units take no more memory than few; sums of whole numbers are
+    exact. The draws are those of `draw_weights`.
+    """
+    units, columns = own.shape
+    totals = np.empty((1 + replicates, columns))
+    totals[0] = own.sum(axis=0)
+    if units == 0:
+        totals[1:] = 0
+        return totals
+    rng = np.random.Generator(np.random.PCG64(seed))
+    step = max(1, _WEIGHTS_AT_ONCE // units)
+    for start in range(0, replicates, step):
+        rows = min(step, replicates - start)
+        drawn = rng.multinomial(units, np.full(units, 1 / units), size=rows)
+        totals[1 + start : 1 + start + rows] = drawn.astype(np.float64) @ own
+    return totals
 
 
 def read_interval(values: Floats, units: int) -> Interval:

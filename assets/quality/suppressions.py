@@ -26,6 +26,7 @@ def suppressions(
     complaints_by_incentive: pl.LazyFrame,
     feedback_lag_by_incentive: pl.LazyFrame,
     sales_rhythm: pl.LazyFrame,
+    quota_bunching: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, or to protect such a cell.
 
@@ -37,5 +38,6 @@ def suppressions(
             "complaints_by_incentive": complaints_by_incentive,
             "feedback_lag_by_incentive": feedback_lag_by_incentive,
             "sales_rhythm": sales_rhythm,
+            "quota_bunching": quota_bunching.with_columns(dimension=pl.lit("plan")),
         }
     )

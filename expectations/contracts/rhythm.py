@@ -8,7 +8,7 @@ import polars as pl
 
 from expectations.columns import VOCABULARY
 from expectations.contracts.evidence import SUPPRESSED_IS_NULL
-from expectations.model import Audience, Layer, Rule, Table, pick
+from expectations.model import Audience, Layer, Presence, Rule, Table, pick
 
 _c = pl.col
 
@@ -54,4 +54,33 @@ SALES_RHYTHM = Table(
     do_not="Do not read a rhythm as made by the pay plan: customers' budgets end with the same quarters.",
 )  # fmt: skip
 
-TABLES = (SALES_RHYTHM,)
+QUOTA_BUNCHING = Table(
+    Layer.MARTS,
+    "quota_bunching",
+    title="Whether pay periods end just past a pay threshold more often than they would without it.",
+    grain="one row per plan, component, threshold, window and specification; plan `all` pools plans",
+    key=("plan_id", "component", "threshold", "window", "specification_name"),
+    columns=(
+        replace(VOCABULARY["plan_id"], presence=Presence.REQUIRED, description="Pay plan, or `all` where several plans are pooled."),
+        *pick(VOCABULARY, "component!! threshold!! threshold_kind!! predicted_side!! is_placebo!!"),
+        *pick(VOCABULARY, "window!! specification_name!! bin_width!! degree!! constrained_side!!"),
+        *pick(
+            VOCABULARY,
+            "excess_mass excess_mass_lo excess_mass_hi excess_mass_se excess_mass_se_residual missing_mass missing_mass_lo "
+            "missing_mass_hi counterfactual_height normalised_excess normalised_excess_lo normalised_excess_hi just_below just_above",
+        ),
+        replace(VOCABULARY["n"], description="Seller-periods in reach of the fit: half the quota to either side of the threshold."),
+        *pick(VOCABULARY, "n_sellers evidence_level!! discontinuity_warning!! bunching_null_reason suppressed!!"),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("excess_mass").is_null(), SUPPRESSED_IS_NULL),
+        Rule("a_placebo_pays_nothing", _c("is_placebo") == (_c("threshold_kind") == "placebo"), "One fact, two spellings."),
+        Rule("estimates_stand_on_200_seller_periods", _c("excess_mass").is_null() | (_c("n") >= 200), "Fewer leave bins of a handful."),
+        *map(_holds, ("excess_mass", "missing_mass", "normalised_excess")),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT plan_id, threshold, threshold_kind, excess_mass, excess_mass_lo, excess_mass_hi, just_below, just_above FROM marts.quota_bunching WHERE specification_name = 'headline' ORDER BY ALL",
+    do_not="Do not run a regression discontinuity at a pay threshold: sellers choose when deals close, so those on either side are not alike. The bunching is the evidence.",
+)  # fmt: skip
+
+TABLES = (SALES_RHYTHM, QUOTA_BUNCHING)

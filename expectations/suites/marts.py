@@ -57,6 +57,16 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
             "A firm that wins everything has not exported what it lost; the win rate then says nothing.", optional=True,
         ),
     ),
+    "marts/quota_bunching": (
+        between(
+            "thresholds_are_shares_of_quota", "threshold", 0, 20,
+            "Nobody is paid for twenty times the quota; more is a threshold in percent.", optional=True,
+        ),
+        between(
+            "no_more_is_moved_than_there_is", "normalised_excess", -100, 1000,
+            "A thousand bins' worth of periods at one place is a counterfactual that has come apart.", optional=True,
+        ),
+    ),
     "marts/feedback_hops": (
         between(
             "hops_take_less_than_a_lifetime", "days", 0, 36525,
