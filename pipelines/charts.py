@@ -8,7 +8,17 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.board.charts import Chart, draw_all, draw_churn, draw_complaints, draw_emcr, draw_lags, draw_trend
+from assets.board.charts import (
+    Chart,
+    draw_all,
+    draw_churn,
+    draw_complaints,
+    draw_emcr,
+    draw_excess,
+    draw_lags,
+    draw_rhythm,
+    draw_trend,
+)
 from expectations.contracts import TABLES
 from expectations.model import Table
 
@@ -19,6 +29,8 @@ _DRAWN: dict[str, Callable[[pl.LazyFrame], Chart | None]] = {
     "feedback_lag_by_incentive": draw_lags,
     "deal_outcomes": draw_emcr,
     "account_months": draw_trend,
+    "sales_rhythm": draw_rhythm,
+    "quota_bunching": draw_excess,
 }
 _ON_THE_BOARD = (*_DRAWN, "deal_incentives")
 

@@ -218,6 +218,8 @@ _GROUPS = {
     "account_spells": "outcomes",
     "account_months": "outcomes",
     "feedback_hops": "voice",
+    "sales_rhythm": "evidence",
+    "quota_bunching": "evidence",
     "churn_by_incentive": "evidence",
     "complaints_by_incentive": "evidence",
     "feedback_lag_by_incentive": "evidence",

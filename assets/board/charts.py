@@ -148,6 +148,43 @@ def draw_trend(account_months: pl.DataFrame | pl.LazyFrame) -> Chart | None:
     )
 
 
+def draw_rhythm(sales_rhythm: pl.DataFrame | pl.LazyFrame) -> Chart | None:
+    """The company's bookings by phase of the period that was found, else of the quarter; None where neither can be shown."""
+    company = (
+        sales_rhythm.lazy().filter((_c("dimension") == "all") & _c("bookings_index").is_not_null()).collect()
+    )
+    found = company.filter("is_period_found")
+    rows = (found if len(found) else company.filter(_c("candidate_period") == "quarter")).sort("phase")
+    if rows.is_empty():
+        return None
+    period, p = rows.select("candidate_period", "rhythm_p").row(0)
+    note = f" p = {p:.4f} for the four periods together; {'this one was found' if len(found) else 'none was found'}."
+    unit = "third of the month" if period == "month" else f"fiscal month of the {period}"
+    points = rows.select(
+        value=_c("phase").cast(pl.String), y="bookings_index", lo="bookings_index_lo", hi="bookings_index_hi"
+    )
+    return _draw_intervals(f"Bookings per day by {unit}", points, unit, "ratio to the mean pace", "", note)
+
+
+def draw_excess(quota_bunching: pl.DataFrame | pl.LazyFrame) -> Chart | None:
+    """Seller-periods beyond the counterfactual at thresholds and placebos: all plans together, else the largest plan."""
+    rows = (
+        quota_bunching.lazy()
+        .filter((_c("specification_name") == "headline") & _c("excess_mass").is_not_null())
+        .collect()
+    )
+    if rows.is_empty():
+        return None
+    plan = rows.sort(_c("plan_id") != "all", -_c("n"), "plan_id", "component")[0]
+    shown = rows.join(plan.select("plan_id", "component"), on=["plan_id", "component"]).sort("threshold")
+    points = shown.select(
+        value=pl.format("{} % {}", (_c("threshold") * 100).cast(pl.Int64), "threshold_kind"),
+        y="excess_mass", lo="excess_mass_lo", hi="excess_mass_hi",
+    )  # fmt: skip
+    title = f"Seller-periods just past each threshold beyond the expected, plan {plan['plan_id'].item()}"
+    return _draw_intervals(title, points, "attainment", "excess seller-periods", "")
+
+
 def _words(name: str) -> str:
     return name.replace("emcr_quintile", "fifth of marginal commission, 1 lowest").replace("_", " ")
 

@@ -81,7 +81,7 @@ def won_deals(
     """
     directory = Directory.of(accounts, company)
     # read three times below, and the optimiser would make it as often
-    dated = _with_days(newest(opportunities).filter("is_won"), directory).collect().lazy()
+    dated = with_days(newest(opportunities).filter("is_won"), directory).collect().lazy()
     known = _with_known(dated, accounts, reps, products)
     loaded = known.with_columns(_month=_c("closed_on").dt.truncate("1mo")).join(
         _closing_load(dated), on=["rep_id", "_month"], how="left"
@@ -123,7 +123,7 @@ def fiscal_quarter(day: pl.Expr, start_month: int) -> pl.Expr:
     return pl.format("{}-Q{}", ends_in, place // 3 + 1)
 
 
-def _with_days(won: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
+def with_days(won: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
     """Resolve the account and add the local days of close, creation and of the account's own creation.
 
     A close without a time of day was a date in the company's calendar: no zone may move it to another day. The other days

@@ -31,6 +31,8 @@ def suppressions(
     feedback_lag_by_incentive: pl.LazyFrame,
     incentive_value: pl.LazyFrame,
     value_drift: pl.LazyFrame,
+    sales_rhythm: pl.LazyFrame,
+    quota_bunching: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -43,5 +45,7 @@ def suppressions(
             "feedback_lag_by_incentive": feedback_lag_by_incentive,
             "incentive_value": incentive_value,
             "value_drift": value_drift,
+            "sales_rhythm": sales_rhythm,
+            "quota_bunching": quota_bunching.with_columns(dimension=pl.lit("plan")),
         }
     )

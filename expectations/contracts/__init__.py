@@ -15,12 +15,13 @@ from expectations.contracts import (
     quality,
     reference,
     retention,
+    rhythm,
     voice,
 )
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, conduct, board, quality)
+_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, conduct, rhythm, board, quality)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""

@@ -47,6 +47,26 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
     "marts/complaints_by_incentive": (
         between("rates_are_not_negative", "rate_per_1000", 0, None, "Counts over time.", severity=Severity.BLOCK, optional=True),
     ),
+    "marts/sales_rhythm": (
+        between(
+            "no_phase_sells_more_than_its_whole_period", "won_index", 0, 12,
+            "All sales of a year in one month is an index of 12; a negative one is a trend that runs away.", optional=True,
+        ),
+        mean_between(
+            "win_rates_are_of_won_and_lost_deals", "win_rate", 0.0, 0.99,
+            "A firm that wins everything has not exported what it lost; the win rate then says nothing.", optional=True,
+        ),
+    ),
+    "marts/quota_bunching": (
+        between(
+            "thresholds_are_shares_of_quota", "threshold", 0, 20,
+            "Nobody is paid for twenty times the quota; more is a threshold in percent.", optional=True,
+        ),
+        between(
+            "no_more_is_moved_than_there_is", "normalised_excess", -100, 1000,
+            "A thousand bins' worth of periods at one place is a counterfactual that has come apart.", optional=True,
+        ),
+    ),
     "marts/feedback_hops": (
         between(
             "hops_take_less_than_a_lifetime", "days", 0, 36525,

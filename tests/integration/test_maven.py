@@ -79,6 +79,50 @@ def test_won_value_by_month_of_the_quarter(deals: pl.DataFrame) -> None:
     assert found.rows() == [(0, 872, 2_150_844), (1, 1290, 3_014_715), (2, 2076, 4_839_975)]
 
 
+@pytest.fixture(scope="module")
+def rhythm(snapshot: Path) -> pl.DataFrame:
+    return pl.read_parquet(snapshot / "marts" / "sales_rhythm.parquet")
+
+
+def test_the_quarter_is_found_and_the_month_is_not(rhythm: pl.DataFrame) -> None:
+    company = rhythm.filter(pl.col("dimension") == "all").unique("candidate_period")
+    found = {row["candidate_period"]: row for row in company.to_dicts()}
+    assert found["quarter"]["is_period_found"]
+    assert found["quarter"]["rhythm_p"] <= 0.05
+    assert not found["month"]["is_period_found"]
+    assert found["month"]["candidate_p"] > 0.1
+    # ten months hold three quarters, one half and no year
+    assert {p: r["full_cycles"] for p, r in found.items()} == {
+        "month": 10,
+        "quarter": 3,
+        "half": 1,
+        "year": 0,
+    }
+    assert {p for p, r in found.items() if r["rhythm_null_reason"] == "not_identifiable"} == {"half", "year"}
+
+
+def test_win_rate_and_bookings_by_month_of_the_quarter(rhythm: pl.DataFrame) -> None:
+    phases = rhythm.filter(pl.col("dimension") == "all", pl.col("candidate_period") == "quarter").sort(
+        "phase"
+    )
+    assert phases.select("won_deals", "closed_deals", pl.col("bookings").cast(pl.Int64)).rows() == [
+        (872, 1779, 2_150_844),
+        (1290, 2358, 3_014_715),
+        (2076, 2574, 4_839_975),
+    ]
+    assert phases["win_rate"].round(4).to_list() == [0.4902, 0.5471, 0.8065]
+    assert set(phases.select("sellers_compared", "sellers_rising").rows()) == {(30, 30)}
+    # what stands beside it agrees: no phase's interval reaches the next one's win rate
+    assert phases["win_rate_hi"][0] < phases["win_rate"][2] > phases["win_rate_hi"][1]
+
+
+def test_month_ends_win_no_more_than_other_days(rhythm: pl.DataFrame) -> None:
+    month = rhythm.filter(pl.col("dimension") == "all", pl.col("candidate_period") == "month").row(
+        0, named=True
+    )
+    assert (round(month["last_days_win_rate"], 4), round(month["other_days_win_rate"], 4)) == (0.6341, 0.6310)
+
+
 def test_no_deal_is_lost_for_a_broken_reference(
     copy: str, deals: pl.DataFrame, coverage: pl.DataFrame
 ) -> None:
@@ -166,6 +210,12 @@ def test_both_copies_say_the_same_but_for_what_the_product_tells(snapshots: Mapp
     changed = one["product_id"] != other["product_id"]
     assert other.filter(changed)["discount_share"].null_count() == changed.sum()
     assert one.filter(~changed).equals(other.filter(~changed))
+
+
+def test_both_copies_have_one_rhythm(snapshots: Mapping[str, Path]) -> None:
+    one, other = (pl.read_parquet(path / "marts" / "sales_rhythm.parquet") for path in snapshots.values())
+    by_price = pl.exclude("^discount_share.*$")
+    assert one.select(by_price).equals(other.select(by_price))
 
 
 def test_names_stay_at_the_door(snapshot: Path, shared_data: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -13,7 +14,15 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from assets.board.charts import _draw_intervals, draw_all, draw_bunching, draw_churn, draw_trend
+from assets.board.charts import (
+    _draw_intervals,
+    draw_all,
+    draw_bunching,
+    draw_churn,
+    draw_excess,
+    draw_rhythm,
+    draw_trend,
+)
 from assets.board.measures import MEASURES
 from assets.board.page import render_board
 from assets.board.scorecard import format_number, score
@@ -317,3 +326,46 @@ def test_bars_of_few_people_are_left_out() -> None:
     assert chart is not None
     assert "Most deals, 31, lie from 95 to 100" in chart.text
     assert "1 steps with too few" in chart.text
+
+
+def test_the_rhythm_that_was_found_is_drawn_else_the_quarter() -> None:
+    def phases(period: str, *, is_found: bool, index: tuple[float, ...]) -> list[dict[str, object]]:
+        return [
+            {
+                "dimension": "all", "value": "all", "candidate_period": period, "phase": i, "bookings_index": value,
+                "bookings_index_lo": value - 0.1, "bookings_index_hi": value + 0.1, "rhythm_p": 0.0005, "is_period_found": is_found,
+            }
+            for i, value in enumerate(index, start=1)
+        ]  # fmt: skip
+
+    quarter = phases("quarter", is_found=False, index=(0.5, 0.75, 1.75))
+    found = draw_rhythm(
+        table("sales_rhythm", [*quarter, *phases("month", is_found=True, index=(1.5, 1.0, 0.5))])
+    )
+    assert found is not None
+    assert "by third of the month" in found.text
+    assert "1: 1.50 (1.40 to 1.60)" in found.text
+    assert "this one was found" in found.text
+    other = draw_rhythm(table("sales_rhythm", quarter))
+    assert other is not None
+    assert "none was found" in other.text
+    assert "3: 1.75" in other.text
+    assert draw_rhythm(table("sales_rhythm", [{**quarter[0], "bookings_index": None}])) is None
+
+
+def test_excess_is_drawn_of_all_plans_else_of_the_largest() -> None:
+    def at(plan: str, threshold: str, n: int, excess: float | None) -> dict[str, object]:
+        return {
+            "plan_id": plan, "component": "commission", "threshold": Decimal(threshold), "threshold_kind": "notch",
+            "specification_name": "headline", "n": n, "excess_mass": excess, "excess_mass_lo": 1.0, "excess_mass_hi": 50.0,
+        }  # fmt: skip
+
+    plans = [at("A", "1", 300, 11.0), at("B", "1.15", 400, 22.0), at("B", "1", 400, 33.0)]
+    largest = draw_excess(table("quota_bunching", plans))
+    assert largest is not None
+    assert largest.text.index("100 % notch: 33.00") < largest.text.index("115 % notch: 22.00")
+    assert "11.00" not in largest.text
+    pooled = draw_excess(table("quota_bunching", [*plans, at("all", "1", 700, 44.0)]))
+    assert pooled is not None
+    assert "44.00" in pooled.text
+    assert draw_excess(table("quota_bunching", [at("A", "1", 100, None)])) is None
