@@ -104,6 +104,8 @@ RECONCILIATION_EXCEPTIONS = Table(
         "ledger_adjusted_amount unpaid_amount unpaid_late_amount repeated_reversal_amount ledger_clawback_amount expected_clawback_amount ledger_entries",
     ),
     audience=Audience.ANALYST,
+    query="SELECT difference_reason, count(*) AS periods, sum(difference_amount) AS difference FROM quality.reconciliation_exceptions GROUP BY ALL ORDER BY periods DESC",
+    do_not="Do not add `difference_amount` across currencies, and do not read a difference as an error of payroll: the reason says whose it is.",
 )
 
 TABLES = (QUALITY_RESULTS, SOURCE_COVERAGE, REJECTS_SUMMARY, SUPPRESSIONS, RECONCILIATION_EXCEPTIONS)
