@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from assets.board.charts import _draw_intervals, draw_all, draw_bunching, draw_churn, draw_trend
+from assets.board.charts import _draw_intervals, draw_all, draw_bunching, draw_churn, draw_trend, sketch
 from assets.board.measures import MEASURES
 from assets.board.page import render_board
 from assets.board.scorecard import format_number, score
@@ -281,6 +281,19 @@ def test_every_picture_says_its_numbers_in_words(marts) -> None:
     )
     assert "unknown" not in chart.text
     assert f"5: {100 * top['cif_churn']:.1f} %" in chart.text
+
+
+def test_a_sketch_fits_where_a_thousand_characters_do(marts) -> None:
+    chart = draw_churn(marts["churn_by_incentive"])
+    assert chart is not None
+    small = sketch(chart)
+    assert len(base64.b64encode(small.encode())) + len(chart.title) < 950
+    paths = [node.attrib["d"] for node in ET.fromstring(small).iter() if node.tag.endswith("path")]
+    whiskers, dots, _ = paths
+    assert whiskers.count("M") == dots.count("M") == len(chart.points)
+    heights = [int(y) for y in re.findall(r"M\d+ (\d+)h0", dots)]
+    order = sorted(range(len(heights)), key=lambda i: -heights[i])
+    assert order == sorted(range(len(heights)), key=lambda i: chart.points[i][1])
 
 
 def test_a_long_course_is_told_by_its_ends_and_extremes() -> None:
