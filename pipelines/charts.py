@@ -18,6 +18,7 @@ from assets.board.charts import (
     draw_lags,
     draw_rhythm,
     draw_trend,
+    sketch,
 )
 from expectations.contracts import TABLES
 from expectations.model import Table
@@ -35,14 +36,27 @@ _DRAWN: dict[str, Callable[[pl.LazyFrame], Chart | None]] = {
 _ON_THE_BOARD = (*_DRAWN, "deal_incentives")
 
 
-def chart_of(contract: Table, frame: pl.LazyFrame) -> str:
-    """The table's chart as a Markdown image with its words as text alternative; empty where it has none."""
+def chart_of(contract: Table, frame: pl.LazyFrame) -> dict[str, str]:
+    """The table's chart in Markdown, by name; nothing where it has none.
+
+    A page shows a thousand characters without a click: `chart` is a sketch that fits, `chart_in_words` says its numbers,
+    `chart_in_full` is the picture itself.
+    """
     draw = _DRAWN.get(contract.name)
     chart = draw(frame) if draw else None
     if chart is None:
-        return ""
-    words = chart.text.replace("[", "(").replace("]", ")").replace("\n", " ")
-    return f"![{words}](data:image/svg+xml;base64,{b64encode(chart.svg.encode()).decode()})"
+        return {}
+    small = sketch(chart)
+    return {
+        **({"chart": _image(chart.title, small)} if small else {}),
+        "chart_in_words": chart.text,
+        "chart_in_full": _image(chart.text, chart.svg),
+    }
+
+
+def _image(words: str, svg: str) -> str:
+    said = words.replace("[", "(").replace("]", ")").replace("\n", " ")
+    return f"![{said}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"
 
 
 def board_charts(folder: Path) -> Sequence[Chart]:

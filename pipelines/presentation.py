@@ -79,17 +79,17 @@ def describe_lineage(contract: Table, upstream: Iterable[Table]) -> dg.TableColu
 
 
 def describe_step(
-    step: Step, preview: pl.DataFrame | None, chart: str = ""
+    step: Step, preview: pl.DataFrame | None, charts: Mapping[str, str] | None = None
 ) -> dict[str, dg.MetadataValue[Any]]:
-    """Metadata of one materialisation, what people look for first. `chart` is Markdown."""
+    """Metadata of one materialisation, what people look for first. `charts` are Markdown by name."""
     version = step.version
     assert version is not None
     described: dict[str, dg.MetadataValue[Any]] = {
         "dagster/row_count": dg.MetadataValue.int(_rows(step, version)),
         "reused": dg.MetadataValue.bool(step.reused),
     }
-    if chart:
-        described["chart"] = dg.MetadataValue.md(chart)
+    for name, markdown in (charts or {}).items():
+        described[name] = dg.MetadataValue.md(markdown)
     if preview is not None and preview.height:
         described["preview"] = dg.MetadataValue.md(_as_markdown(preview))
     facts = {**version.facts, "version": version.key, "as_made_by_run": version.run_id}

@@ -30,11 +30,15 @@ _HOPS: Final = ("captured", "triaged", "decided", "shipped", "told_back", "board
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture: `title`, `svg` (text of an SVG document), `text` (the same in words)."""
+    """A picture: `title`, `svg` (text of an SVG document), `text` (the same in words).
+
+    `points` are (group, estimate, lower limit, upper limit) where it shows estimates.
+    """
 
     title: str
     svg: str
     text: str
+    points: tuple[tuple[str, float, float | None, float | None], ...] = ()
 
 
 def draw_churn(
@@ -219,7 +223,31 @@ def _draw_intervals(
         ends |= {"highest": max(values, key=lambda v: v["y"]), "lowest": min(values, key=lambda v: v["y"])}
         told = [(f"{name}, {v['value']}", v) for name, v in ends.items()]
     said = "; ".join(f"{name}: {_say(v['y'], form)}{_say_interval(v, form)}" for name, v in told)
-    return Chart(title, _to_svg((whiskers + dots).to_dict()), f"{title}. {said}.{note}")
+    shown = tuple((str(v["value"]), v["y"], v["lo"], v["hi"]) for v in values)
+    return Chart(title, _to_svg((whiskers + dots).to_dict()), f"{title}. {said}.{note}", shown)
+
+
+def sketch(chart: Chart) -> str:
+    """The estimates of a chart as an SVG of a few hundred characters, for places that show no more; empty without any."""
+    if not chart.points:
+        return ""
+    top = max(y if hi is None else hi for _, y, _, hi in chart.points) or 1.0
+    step = 270 / max(len(chart.points) - 1, 1)
+
+    def at(value: float) -> int:
+        return round(90 - 80 * max(value, 0.0) / top)
+
+    xs = [round(20 + step * i) for i in range(len(chart.points))]
+    dots = "".join(f"M{x} {at(y)}h0" for x, (_, y, _, _) in zip(xs, chart.points, strict=True))
+    limits = zip(xs, chart.points, strict=True)
+    whiskers = "".join(
+        f"M{x} {at(hi)}V{at(lo)}" for x, (_, _, lo, hi) in limits if lo is not None and hi is not None
+    )
+    whiskers = whiskers if len(chart.points) <= MANY else ""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="310" height="95"><path stroke="{SOFT}" stroke-width="5" d="{whiskers}"/>'
+        f'<path stroke="{ACCENT}" stroke-width="7" stroke-linecap="round" d="{dots}"/><path stroke="#8996a1" d="M9 90h292"/></svg>'
+    )
 
 
 def _labelled(values: Sequence[str]) -> list[str]:

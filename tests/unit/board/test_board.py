@@ -22,6 +22,7 @@ from assets.board.charts import (
     draw_excess,
     draw_rhythm,
     draw_trend,
+    sketch,
 )
 from assets.board.measures import MEASURES
 from assets.board.page import render_board
@@ -290,6 +291,52 @@ def test_every_picture_says_its_numbers_in_words(marts) -> None:
     )
     assert "unknown" not in chart.text
     assert f"5: {100 * top['cif_churn']:.1f} %" in chart.text
+
+
+def test_pay_that_is_not_on_record_yet_is_said_beside_the_number(marts, scorecard: pl.DataFrame) -> None:
+    name = "Commission on the next dollar, median deal"
+    assert "not on record yet" not in str(line(scorecard, name)["sentence"])
+    credited = pl.when(pl.int_range(pl.len()) % 3 > 0).then("emcr")
+    frames = {n: marts[n] for n in SCORED} | {
+        "deal_outcomes": marts["deal_outcomes"].with_columns(emcr=credited)
+    }
+    said = line(score(**frames, company=COMPANY).collect(), name)
+    assert "% of the deals have a known pay; what is not on record yet is left out" in str(said["sentence"])
+    assert said["quality_grade"] == "C"
+
+
+def test_an_old_source_and_vanished_rows_are_said_on_the_page(scorecard: pl.DataFrame) -> None:
+    since = datetime(2026, 1, 1, 6, 0, tzinfo=UTC)
+    coverage = pl.DataFrame(
+        {
+            "table": ["complaints", "quotas"],
+            "column": ["", ""],
+            "present": [True, True],
+            "switches_off": ["", ""],
+            "stale_since": [since, None],
+            "vanished": [None, 7],
+        }
+    )
+    html = render_board(scorecard, [], source_coverage=coverage, at=datetime(2026, 1, 6, 6, 0, tzinfo=UTC))
+    assert "older than this page: complaints 5 days old." in html
+    assert "read on 2026-01-01 06:00 UTC, 5 days old" in html
+    assert "quotas 7." in html
+    assert "older than this page" not in render_board(
+        scorecard, [], source_coverage=coverage.drop("stale_since")
+    )
+
+
+def test_a_sketch_fits_where_a_thousand_characters_do(marts) -> None:
+    chart = draw_churn(marts["churn_by_incentive"])
+    assert chart is not None
+    small = sketch(chart)
+    assert len(base64.b64encode(small.encode())) + len(chart.title) < 950
+    paths = [node.attrib["d"] for node in ET.fromstring(small).iter() if node.tag.endswith("path")]
+    whiskers, dots, _ = paths
+    assert whiskers.count("M") == dots.count("M") == len(chart.points)
+    heights = [int(y) for y in re.findall(r"M\d+ (\d+)h0", dots)]
+    order = sorted(range(len(heights)), key=lambda i: -heights[i])
+    assert order == sorted(range(len(heights)), key=lambda i: chart.points[i][1])
 
 
 def test_a_long_course_is_told_by_its_ends_and_extremes() -> None:
