@@ -23,10 +23,10 @@ def measure_money(
     Returns:
         One row per indicator, seller and `period` (fiscal quarter of the close, or `all`): `observed`, `exposure` (money,
         Float64 of whole cents) and `indicator_value`. `payout_percentile`: share of the sellers paid in the period who earned no
-        more (`observed` their pay); `paid_before_outcome`: share of commission paid before the deal's 90-day outcome could be known;
+        more (`observed` their pay); `paid_before_outcome`: share of commission paid before the deal's 90-day outcome could be known, of deals that old;
         `manager_incentive`: what managers earned on the seller's deals per money of those deals.
     """
-    quarters = deal_outcomes.select("opportunity_id", "closed_on", period="cohort_quarter")
+    quarters = deal_outcomes.select("opportunity_id", "closed_on", "observed_until", period="cohort_quarter")
     rows = deal_incentives.join(quarters, on="opportunity_id").with_columns(
         pay=_in_cents(pl.coalesce("added_pay_amount_final", "added_pay_amount")),
         amount=_in_cents(_c("deal_amount")),
@@ -79,7 +79,8 @@ def _time_payments(quarters: pl.LazyFrame, credits: pl.LazyFrame, ledger: pl.Laz
     return (
         ledger.filter(_c("entry_type").is_in(_PAID) & _c("paid_at").is_not_null() & (_c("amount") > 0))
         .join(newest(credits, "credit_id").select("credit_id", "opportunity_id"), on="credit_id")
-        .join(quarters.filter(_c("closed_on").is_not_null()), on="opportunity_id")
+        # of younger deals only the early payments could have been seen
+        .join(quarters.filter(known_from <= _c("observed_until")), on="opportunity_id")
         .select(
             "rep_id",
             "period",
