@@ -114,3 +114,31 @@ def test_quarters_are_protected_against_their_total() -> None:
 def test_hidden_numbers_are_null_and_never_zero() -> None:
     frame = pl.LazyFrame({"suppressed": [True, False], "n": [3, 30]})
     assert blank(frame, ["n"]).collect()["n"].to_list() == [None, 30]
+
+
+def test_where_the_rule_is_seen_through_more_is_hidden() -> None:
+    """Every row and column of hidden cells has two, and still one of them is the difference of blocks: (a, 3) would be known."""
+    crossed = "emcr_quintile_within_segment"
+    sizes = {(s, q): 100 for s in "abcd" for q in "1234"}
+    sizes |= {("a", "1"): 3, ("b", "2"): 3, ("c", "3"): 3, ("d", "4"): 3, ("a", "3"): 4}
+    sizes |= {("a", "2"): 12, ("b", "1"): 12, ("c", "4"): 12, ("d", "3"): 12}
+    by_rule = {(crossed, f"{s}: {q}") for (s, q), n in sizes.items() if n < 20}
+
+    def cell(dimension: str, value: str, n: int) -> tuple[str, str, int, int]:
+        return dimension, value, 2 if n < 10 else 6, n
+
+    cells = [cell(crossed, f"{s}: {q}", n) for (s, q), n in sizes.items()]
+    cells += [cell("segment", s, sum(n for (t, _), n in sizes.items() if t == s)) for s in "abcd"]
+    cells += [cell("emcr_quintile", q, sum(n for (_, r), n in sizes.items() if r == q)) for q in "1234"]
+    hidden = hidden_of(cell("all", "all", sum(sizes.values())), *cells)
+    assert by_rule < hidden
+    assert len(hidden) <= len(by_rule) + 4
+    assert not any(dimension == "all" for dimension, _ in hidden)
+
+
+def test_groups_that_other_tables_hide_are_hidden() -> None:
+    cells = [("all", "all", 60, 600), ("segment", "a", 30, 300), ("segment", "b", 30, 300)]
+    frame = deals_of(pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row"))
+    always = pl.DataFrame({"dimension": ["segment"], "value": ["a"]})
+    marked = hide_small_cells(frame, state_equations(frame), KEY, always=always)
+    assert ("segment", "a") in set(marked.filter("suppressed").select(KEY).iter_rows())
