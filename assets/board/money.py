@@ -51,7 +51,7 @@ def find_paid_early(marts: Marts, quarter: int) -> Figure | None:
     paid = rows.filter(_c("period") == when).sort("rep_id")
     if len(paid) < MIN_SELLERS:
         return Figure(None, None, None, None, when, None, suppressed=len(paid) > 0)
-    early, all_ = ((paid[name] * 100).round().to_numpy() for name in ("observed", "exposure"))
+    early, all_ = ((paid[name] * 100).round().to_numpy() for name in ("observed", "cases"))
     low, high = bound_ratios(
         np.arange(len(paid)), np.zeros(len(paid), dtype=np.int64), early, all_, clusters=len(paid), cells=1
     )

@@ -97,7 +97,7 @@ def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
         for plan, tier, paid, per in (("A", 1, 30, 8), ("B", 1, 10, 12), ("A", 2, 30, 3), ("B", 3, 10, 5))
     ])  # fmt: skip
     made["conduct_indicators"] = table("conduct_indicators", [
-        {"indicator": "paid_before_outcome", "rep_id": f"r{i}", "period": "2025-Q2", "observed": 75.0 + i, "exposure": 100.0}
+        {"indicator": "paid_before_outcome", "rep_id": f"r{i}", "period": "2025-Q2", "observed": 75.0 + i, "cases": 100.0}
         for i in range(sellers)
     ])  # fmt: skip
     made["churn_by_incentive"] = estimate_churn(made["deal_outcomes"], COMPANY)[0].collect().lazy()

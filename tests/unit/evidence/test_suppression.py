@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.evidence.dimensions import state_equations
-from assets.evidence.suppression import blank, hide_small_cells
+from assets.evidence.suppression import Additive, blank, hide_small_cells
 
 KEY = ["dimension", "value"]
 
@@ -18,7 +18,7 @@ def deals_of(cells: pl.DataFrame) -> pl.DataFrame:
 
 def hidden_of(*cells: tuple[str, str, int, int]) -> set[tuple[str, str]]:
     frame = deals_of(pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row"))
-    marked = hide_small_cells(frame, state_equations(frame), KEY)
+    marked = hide_small_cells(frame, state_equations(frame), KEY, additive=[Additive("n")])
     assert marked.select(frame.columns).equals(frame)
     return set(marked.filter("suppressed").select(KEY).iter_rows())
 
@@ -134,6 +134,18 @@ def test_where_the_rule_is_seen_through_more_is_hidden() -> None:
     assert by_rule < hidden
     assert len(hidden) <= len(by_rule) + 4
     assert not any(dimension == "all" for dimension, _ in hidden)
+
+
+def test_a_table_that_knows_neither_deals_nor_sums_is_protected_by_rule() -> None:
+    cells = [
+        ("all", "all", 50, 433),
+        ("segment", "small", 2, 3),
+        ("segment", "mid", 9, 30),
+        ("segment", "big", 40, 400),
+    ]
+    frame = pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row")
+    marked = hide_small_cells(frame, state_equations(frame).drop("family"), KEY)
+    assert set(marked.filter("suppressed")["value"]) == {"small", "mid"}
 
 
 def test_groups_that_other_tables_hide_are_hidden() -> None:
