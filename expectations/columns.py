@@ -504,8 +504,8 @@ _ALL: list[Column] = [
     # ---- conduct ----------------------------------------------------------------------------------------------------------
     Column("indicator", Kind.CATEGORY, "What was counted or measured.", values=INDICATORS),
     Column("observed", Kind.ESTIMATE, "Events counted; for shares of money the money in question."),
-    Column("exposure", Kind.ESTIMATE, "Cases in which the event could have come: deals, reviews; for shares of money all money.", minimum=0),
-    Column("indicator_value", Kind.ESTIMATE, "`observed` over `exposure`; `payout_percentile`: share of sellers paid no more."),
+    Column("cases", Kind.ESTIMATE, "Cases in which the event could have come: deals, reviews; for shares of money all money.", minimum=0),
+    Column("indicator_value", Kind.ESTIMATE, "`observed` over `cases`; `payout_percentile`: share of sellers paid no more."),
     Column("expected_events", Kind.ESTIMATE, "Events that everybody's rate in the same quarter and segment would bring.", "events", minimum=0),
     *_words(
         Kind.ESTIMATE,

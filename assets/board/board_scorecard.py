@@ -15,6 +15,8 @@ def board_scorecard(
     deal_outcomes: pl.LazyFrame,
     churn_by_incentive: pl.LazyFrame,
     complaints_by_incentive: pl.LazyFrame,
+    incentive_value: pl.LazyFrame,
+    conduct_indicators: pl.LazyFrame,
     feedback_hops: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
@@ -27,6 +29,8 @@ def board_scorecard(
         deal_outcomes=deal_outcomes,
         churn_by_incentive=churn_by_incentive,
         complaints_by_incentive=complaints_by_incentive,
+        incentive_value=incentive_value,
+        conduct_indicators=conduct_indicators,
         feedback_hops=feedback_hops,
         company=company,
     )

@@ -5,15 +5,15 @@ All are descriptive (evidence level 0): a comparison says "associated with", not
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from assets.evidence.exposure import name_quarter
+from assets.board.figures import Figure, Marts, Measure, name_of
+from assets.board.money import find_higher_tiers, find_paid_early
 from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.differences import subtract_estimates
 from assets.methods.rates import compare_rates, estimate_share
@@ -30,76 +30,6 @@ LEADING: Final = {
 _c = pl.col
 
 
-@dataclass(frozen=True, slots=True)
-class Marts:
-    """What the measures read.
-
-    Attributes:
-        deals: `deal_outcomes`, one row per won deal.
-        churn: `churn_by_incentive`.
-        complaints: `complaints_by_incentive`.
-        hops: `feedback_hops` with `cause` (0 waiting, 1 left) and `quarter` (number of the fiscal quarter of entering).
-        quarter: number of the fiscal quarter the page is about.
-    """
-
-    deals: pl.DataFrame
-    churn: pl.DataFrame
-    complaints: pl.DataFrame
-    hops: pl.DataFrame
-    quarter: int
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number. `value` None: too few people, or nothing observed.
-
-    Attributes:
-        value: estimate in the measure's unit.
-        lo: lower 95 % limit.
-        hi: upper 95 % limit.
-        n: observations.
-        when: the quarter, or cohort, it is about.
-        mature_share: share of the observations that could have been followed to the end.
-        known_share: share of the observations for which the inputs are known.
-        suppressed: whether too few people stand behind it.
-        groups: names of the groups compared, highest and lowest.
-    """
-
-    value: float | None
-    lo: float | None
-    hi: float | None
-    n: int | None
-    when: str
-    mature_share: float | None = 1.0
-    known_share: float = 1.0
-    suppressed: bool = False
-    groups: tuple[str, str, str] = ("", "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One line of the page.
-
-    Attributes:
-        name: what is measured.
-        unit: unit of value, limits and change; `share of 1` and `points` (differences of shares) are shown in percent.
-        find: the number of a quarter (its own fiscal quarter, or the newest cohort mature by then); None where a source
-            is absent.
-        sentence: how it is said; `{value}`, `{when}`, `{high}`, `{low}`, `{dimension}` are filled in.
-        has_quarter: whether a quarter before can be compared with.
-    """
-
-    name: str
-    unit: str
-    find: Callable[[Marts, int], Figure | None]
-    sentence: str
-    has_quarter: bool = True
-
-
-def _quarter_name(number: int) -> str:
-    return str(pl.select(name_quarter(pl.lit(number))).item())
-
-
 def _is_small(rows: pl.DataFrame) -> bool:
     return (
         rows["account_id"].drop_nulls().n_unique() < MIN_ACCOUNTS
@@ -109,7 +39,7 @@ def _is_small(rows: pl.DataFrame) -> bool:
 
 def _closed_in(marts: Marts, quarter: int, needs: str) -> tuple[pl.DataFrame, float, str] | None:
     """Deals of a quarter with a known `needs`, their share of all, and the quarter's name; None without any."""
-    when = _quarter_name(quarter)
+    when = name_of(quarter)
     if marts.deals[needs].null_count() == len(marts.deals):
         return None
     closed = marts.deals.filter(_c("cohort_quarter") == when)
@@ -153,7 +83,7 @@ def _refunded(marts: Marts, quarter: int) -> Figure | None:
     if marts.deals["refunded_90d"].null_count() == len(marts.deals):
         return None
     # the newest quarter whose last day lies 90 days back: at least one whole quarter before
-    when = _quarter_name(quarter - 1)
+    when = name_of(quarter - 1)
     closed = marts.deals.filter(_c("cohort_quarter") == when)
     mature = closed.filter(_c("mature_90d") & _c("refunded_90d").is_not_null())
     return _share(mature, _c("refunded_90d"), when, len(mature) / max(len(closed), 1), 1.0)
@@ -161,7 +91,7 @@ def _refunded(marts: Marts, quarter: int) -> Figure | None:
 
 def _lost(marts: Marts, quarter: int, *, days: int, quarters_back: int) -> Figure | None:
     """Share lost within `days`, of the deals closed so many quarters earlier."""
-    when = _quarter_name(quarter - quarters_back)
+    when = name_of(quarter - quarters_back)
     cohorts = marts.churn.filter((_c("dimension") == "cohort_quarter") & (_c("horizon_days") == days))
     if cohorts["cif_churn"].null_count() == len(cohorts) and not cohorts["suppressed"].any():
         return None
@@ -169,15 +99,22 @@ def _lost(marts: Marts, quarter: int, *, days: int, quarters_back: int) -> Figur
     if row is None:
         return Figure(None, None, None, None, when, None)
     return Figure(
-        row["cif_churn"], row["cif_churn_lo"], row["cif_churn_hi"], row["n"], when, row["mature_share"], 1.0, row["suppressed"]
+        *_read_churn(row), row["n"], when, row["mature_share"], 1.0, row["suppressed"]
     )  # fmt: skip
+
+
+def _read_churn(row: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Incidence with the interval that draws whole sellers; the plain one where there is none (nobody was lost)."""
+    limits = (row["cif_churn_seller_lo"], row["cif_churn_seller_hi"])
+    lo, hi = (row["cif_churn_lo"], row["cif_churn_hi"]) if None in limits else limits
+    return row["cif_churn"], lo, hi
 
 
 def _complaint_rate(marts: Marts, quarter: int, *, category: str) -> Figure | None:
     everyone = marts.complaints.filter((_c("dimension") == "all") & (_c("category") == category))
     if everyone.is_empty():
         return None
-    when = _quarter_name(quarter)
+    when = name_of(quarter)
     row = _one(everyone.filter(_c("period") == when))
     if row is None:
         return Figure(None, None, None, None, when, None)
@@ -206,8 +143,8 @@ def _lost_gap(marts: Marts, quarter: int) -> Figure | None:
         return None
     high, low = ends
     groups = (high["value"], low["value"], high["dimension"])
-    numbers = [row[f"cif_churn{end}"] for row in ends for end in ("", "_lo", "_hi")]
-    when = f"all quarters to {_quarter_name(quarter)}"
+    numbers = [number for row in ends for number in _read_churn(row)]
+    when = f"all quarters to {name_of(quarter)}"
     hidden = high["suppressed"] or low["suppressed"]
     if hidden or any(x is None for x in numbers):
         return Figure(None, None, None, None, when, None, suppressed=hidden, groups=groups)
@@ -223,7 +160,7 @@ def _complaint_ratio(marts: Marts, quarter: int) -> Figure | None:
         return None
     high, low = ends
     groups = (high["value"], low["value"], high["dimension"])
-    when = f"all quarters to {_quarter_name(quarter)}"
+    when = f"all quarters to {name_of(quarter)}"
     if high["suppressed"] or low["suppressed"]:
         return Figure(None, None, None, None, when, None, suppressed=True, groups=groups)
     counts = [row[c] for row in ends for c in ("complaints", "account_months")]
@@ -239,7 +176,7 @@ def _left_hop(marts: Marts, quarter: int, *, hop: str, days: int, quarters_back:
         return None
     number = quarter - quarters_back
     entered = rows.filter(_c("quarter") == number)
-    when = _quarter_name(number)
+    when = name_of(number)
     if _is_small(entered):
         return Figure(None, None, None, None, when, None, suppressed=True)
     steps = fit_cumulative_incidence(entered.lazy(), duration="days", causes=(1,)).drop("cause")
@@ -278,12 +215,14 @@ MEASURES: Final = (
             "Deals by {dimension}: group {high} is associated with {value} times the complaint rate of group {low}, over {when}."
             + _CAUTION, has_quarter=False),
     Measure("Deals refunded within 90 days", "share of 1", _refunded, _DEALS + "were refunded within 90 days."),
-    Measure("Feedback triaged within 30 days", "share of 1", partial(_left_hop, hop="triaged", days=30, quarters_back=1),
-            "Of the feedback captured in {when}, {value} was triaged within 30 days."),
+    Measure("Kept per dollar of incentive, tiers above the first", "money per money", find_higher_tiers,
+            "One unit of incentive money paid in tiers above the first went with {value} of net value kept after a year, against {low} in "
+            "the first tier, over {when}. It is an average: many of these deals would have come anyway.", has_quarter=False),
+    Measure("Commission paid before the outcome could be known", "share of 1", find_paid_early,
+            "Of the commission on deals closed in {when}, {value} was paid before it could be known whether the customer stayed 90 days; "
+            "n counts sellers."),
     Measure("Feedback decided within 90 days", "share of 1", partial(_left_hop, hop="decided", days=90, quarters_back=1),
             "Of the feedback that came up for a decision in {when}, {value} was decided within 90 days."),
-    Measure("Customers told back within 90 days", "share of 1", partial(_left_hop, hop="told_back", days=90, quarters_back=1),
-            "Of the feedback ready for an answer in {when}, {value} was told back to the customer within 90 days."),
     Measure("Feedback seen by the board within 90 days", "share of 1", partial(_left_hop, hop="board_seen", days=90, quarters_back=1),
             "Of the feedback captured in {when}, {value} reached the board within 90 days."),
 )  # fmt: skip

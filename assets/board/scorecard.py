@@ -7,7 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from assets.board.measures import LEADING, MEASURES, Figure, Marts, Measure
+from assets.board.figures import Figure, Marts, Measure
+from assets.board.measures import LEADING, MEASURES
 from assets.company import Company
 from assets.evidence.exposure import name_quarter, number_quarter
 from assets.evidence.lags import number_causes
@@ -30,6 +31,8 @@ def score(
     deal_outcomes: pl.LazyFrame,
     churn_by_incentive: pl.LazyFrame,
     complaints_by_incentive: pl.LazyFrame,
+    incentive_value: pl.LazyFrame,
+    conduct_indicators: pl.LazyFrame,
     feedback_hops: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
@@ -39,6 +42,8 @@ def score(
         deal_outcomes: the mart.
         churn_by_incentive: the mart.
         complaints_by_incentive: the mart.
+        incentive_value: the mart.
+        conduct_indicators: the mart; nothing of a single seller reaches the page.
         feedback_hops: the mart.
         company: `as_of` and the fiscal year.
 
@@ -59,6 +64,8 @@ def score(
         ).collect(),
         churn=churn_by_incentive.collect(),
         complaints=complaints_by_incentive.collect(),
+        value=incentive_value.collect(),
+        conduct=conduct_indicators.collect(),
         hops=number_causes(feedback_hops, company)
         .join(sellers, on="opportunity_id", how="left")
         .select(

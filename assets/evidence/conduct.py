@@ -168,12 +168,12 @@ def count_events(cases: pl.LazyFrame) -> pl.DataFrame:
         cases: from `describe_cases`.
 
     Returns:
-        One row per indicator, seller, `quarter` and `segment`: `observed` events, `exposure` cases, and `of_compared`,
+        One row per indicator, seller, `quarter` and `segment`: `observed` events, `cases`, and `of_compared`,
         `compared`, the events and cases that the expected rate is made of (a case may be in one and not the other).
         Whole numbers. Indicators without a case have no row.
     """
     parts = []
-    by = ["rep_id", "segment", quarter := _c("cohort_quarter").alias("quarter")]
+    by = ["rep_id", "segment", _c("cohort_quarter").alias("quarter")]
     for indicator in INDICATORS:
         events = indicator.events.cast(pl.Int64)
         known = events.is_not_null()
@@ -185,14 +185,13 @@ def count_events(cases: pl.LazyFrame) -> pl.DataFrame:
             cases.group_by(by)
             .agg(
                 observed=events.filter(inside).sum(),
-                exposure=inside.sum().cast(pl.Int64),
+                cases=inside.sum().cast(pl.Int64),
                 of_compared=events.filter(compared).sum(),
                 compared=compared.sum().cast(pl.Int64),
             )
-            .filter((_c("exposure") > 0) | (_c("compared") > 0))
+            .filter((_c("cases") > 0) | (_c("compared") > 0))
             .with_columns(indicator=pl.lit(indicator.name))
         )
-    del quarter
     return pl.concat(pl.collect_all(parts))
 
 
@@ -202,9 +201,9 @@ def count_reviews(quality_reviews: pl.LazyFrame, quarter: pl.Expr) -> pl.DataFra
     failed = (~_c("passed")).sum().cast(pl.Int64)
     return (
         known.group_by("rep_id", "quarter")
-        .agg(observed=failed, exposure=pl.len().cast(pl.Int64))
+        .agg(observed=failed, cases=pl.len().cast(pl.Int64))
         .with_columns(
-            segment=pl.lit(NO_SEGMENT), of_compared="observed", compared="exposure", indicator=pl.lit("failed_reviews")
+            segment=pl.lit(NO_SEGMENT), of_compared="observed", compared="cases", indicator=pl.lit("failed_reviews")
         )
         .collect()
     )  # fmt: skip
@@ -217,14 +216,14 @@ def expect_events(counts: pl.DataFrame) -> pl.DataFrame:
         counts: from `count_events` and `count_reviews`.
 
     Returns:
-        One row per indicator, seller and `period` (quarter, or `all`) with a case: `observed`, `exposure` (Int64), `expected`
+        One row per indicator, seller and `period` (quarter, or `all`) with a case: `observed`, `cases` (Int64), `expected`
         (Float64). Expected counts are added as whole numbers of 1e-9, so the order of the rows does not matter.
     """
     stratum = ["indicator", "quarter", "segment"]
     rates = counts.group_by(stratum).agg(rate=_c("of_compared").sum() / _c("compared").sum())
-    whole = (_c("exposure") * _c("rate").fill_nan(0.0) * 1e9).round().cast(pl.Int64)
+    whole = (_c("cases") * _c("rate").fill_nan(0.0) * 1e9).round().cast(pl.Int64)
     cells = (
-        counts.filter(_c("exposure") > 0)
+        counts.filter(_c("cases") > 0)
         .join(rates, on=stratum)
         .with_columns(whole=whole)
         .rename({"quarter": "period"})
@@ -232,8 +231,8 @@ def expect_events(counts: pl.DataFrame) -> pl.DataFrame:
     both = pl.concat([cells, cells.with_columns(period=pl.lit(ALL))])
     return (
         both.group_by(CELL)
-        .agg(_c("observed", "exposure", "whole").sum())
-        .select(*CELL, "observed", "exposure", expected=_c("whole") / 1e9)
+        .agg(_c("observed", "cases", "whole").sum())
+        .select(*CELL, "observed", "cases", expected=_c("whole") / 1e9)
         .sort(CELL)
     )
 
@@ -253,19 +252,20 @@ def find_product_skew(cases: pl.LazyFrame) -> pl.DataFrame:
     )
     market = sold.group_by("quarter", "segment", "product_id").agg(_c("n").sum())
     shares = market.with_columns(share=_c("n") / _c("n").sum().over("quarter", "segment")).drop("n")
-    own = sold.group_by(by).agg(exposure=_c("n").sum())
+    own = sold.group_by(by).agg(cases=_c("n").sum())
     expected = (
         own.join(shares, on=["quarter", "segment"])
         .join(sold, on=[*by, "product_id"], how="left")
-        .with_columns(whole=(_c("exposure") * _c("share") * 1e9).round().cast(pl.Int64), observed=_c("n").fill_null(0))
+        .with_columns(whole=(_c("cases") * _c("share") * 1e9).round().cast(pl.Int64), observed=_c("n").fill_null(0))
         .rename({"quarter": "period"})
     )  # fmt: skip
     both = pl.concat([expected, expected.with_columns(period=pl.lit(ALL))])
-    products = both.group_by("rep_id", "period", "product_id").agg(_c("observed", "exposure", "whole").sum())
+    products = both.group_by("rep_id", "period", "product_id").agg(_c("observed", "cases", "whole").sum())
     excess = (_c("observed") * 10**9 - _c("whole")).alias("excess")
     total = (
-        pl.concat([own.rename({"quarter": "period"}), own.select("rep_id", "segment", "exposure", period=pl.lit(ALL)).select(*by[:1], "period", "segment", "exposure")], how="diagonal")
-        .group_by("rep_id", "period").agg(_c("exposure").sum())
+        pl.concat([own, own.with_columns(quarter=pl.lit(ALL))])
+        .group_by("rep_id", period="quarter")
+        .agg(_c("cases").sum())
     )  # fmt: skip
     return (
         products.with_columns(excess)
@@ -274,7 +274,7 @@ def find_product_skew(cases: pl.LazyFrame) -> pl.DataFrame:
         .agg(_c("observed", "whole").first(), tests=pl.len().cast(pl.Int64))
         .join(total, on=["rep_id", "period"])
         .select(
-            pl.lit("product_skew").alias("indicator"), "rep_id", "period", "observed", "exposure", "tests",
+            pl.lit("product_skew").alias("indicator"), "rep_id", "period", "observed", "cases", "tests",
             expected=_c("whole") / 1e9,
         )
     )  # fmt: skip

@@ -125,7 +125,7 @@ def _place_period(part: pl.DataFrame) -> pl.DataFrame:
         pl.Series("excess_p", p),
         dispersion=pl.lit(dispersion),
         expected_events="expected",
-        indicator_value=_c("observed") / _c("exposure"),
+        indicator_value=_c("observed") / _c("cases"),
     )
 
 

@@ -21,12 +21,12 @@ def measure_money(
     """Shares of money by seller and period.
 
     Returns:
-        One row per indicator, seller and `period` (fiscal quarter of the close, or `all`): `observed`, `exposure` (money,
+        One row per indicator, seller and `period` (fiscal quarter of the close, or `all`): `observed`, `cases` (money,
         Float64 of whole cents) and `indicator_value`. `payout_percentile`: share of the sellers paid in the period who earned no
-        more (`observed` their pay); `paid_before_outcome`: share of commission paid before the deal's 90-day outcome could be known;
+        more (`observed` their pay); `paid_before_outcome`: share of commission paid before the deal's 90-day outcome could be known, of deals that old;
         `manager_incentive`: what managers earned on the seller's deals per money of those deals.
     """
-    quarters = deal_outcomes.select("opportunity_id", "closed_on", period="cohort_quarter")
+    quarters = deal_outcomes.select("opportunity_id", "closed_on", "observed_until", period="cohort_quarter")
     rows = deal_incentives.join(quarters, on="opportunity_id").with_columns(
         pay=_in_cents(pl.coalesce("added_pay_amount_final", "added_pay_amount")),
         amount=_in_cents(_c("deal_amount")),
@@ -57,19 +57,19 @@ def _rank(pay: pl.LazyFrame) -> pl.DataFrame:
         "rep_id",
         "period",
         observed=_c("observed") / 100,
-        exposure=pl.lit(None, pl.Float64),
+        cases=pl.lit(None, pl.Float64),
         indicator_value=_c("observed").rank("max").over("period") / pl.len().over("period"),
     )
 
 
 def _divide(indicator: str, rows: pl.LazyFrame) -> pl.DataFrame:
-    summed = _both(rows).group_by("rep_id", "period").agg(_c("observed", "exposure").sum())
-    return summed.filter(_c("exposure") > 0).select(
+    summed = _both(rows).group_by("rep_id", "period").agg(_c("observed", "cases").sum())
+    return summed.filter(_c("cases") > 0).select(
         pl.lit(indicator).alias("indicator"),
         *CELL[1:],
         observed=_c("observed") / 100,
-        exposure=_c("exposure") / 100,
-        indicator_value=_c("observed") / _c("exposure"),
+        cases=_c("cases") / 100,
+        indicator_value=_c("observed") / _c("cases"),
     ).collect()  # fmt: skip
 
 
@@ -79,12 +79,13 @@ def _time_payments(quarters: pl.LazyFrame, credits: pl.LazyFrame, ledger: pl.Laz
     return (
         ledger.filter(_c("entry_type").is_in(_PAID) & _c("paid_at").is_not_null() & (_c("amount") > 0))
         .join(newest(credits, "credit_id").select("credit_id", "opportunity_id"), on="credit_id")
-        .join(quarters.filter(_c("closed_on").is_not_null()), on="opportunity_id")
+        # of younger deals only the early payments could have been seen
+        .join(quarters.filter(known_from <= _c("observed_until")), on="opportunity_id")
         .select(
             "rep_id",
             "period",
             observed=pl.when(_c("paid_at").dt.date() < known_from).then(cents).otherwise(0),
-            exposure=cents,
+            cases=cents,
         )
     )
 
@@ -94,5 +95,5 @@ def _share_of_managers(rows: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
     managers = (
         rows.filter(_c("credit_type") == "manager").group_by("opportunity_id").agg(observed=_c("pay").sum())
     )
-    sold = own.group_by("opportunity_id", "rep_id", "period").agg(exposure=_c("amount").max())
-    return sold.join(managers, on="opportunity_id").select("rep_id", "period", "observed", "exposure")
+    sold = own.group_by("opportunity_id", "rep_id", "period").agg(cases=_c("amount").max())
+    return sold.join(managers, on="opportunity_id").select("rep_id", "period", "observed", "cases")

@@ -57,9 +57,11 @@ def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list
     ]
 
 
-def is_small() -> pl.Expr:
-    """Whether a cell is too small, or too much one seller's, to be shown; columns as `count_people` gives them."""
+def is_small(*, knows_largest: bool = True) -> pl.Expr:
+    """Whether a cell is too small, or (where that is known) too much one seller's, to be shown; columns as of `count_people`."""
     few = (_c("n_sellers").fill_null(0) < MIN_SELLERS) | (_c("n_accounts").fill_null(0) < MIN_ACCOUNTS)
+    if not knows_largest:
+        return few
     rest = _c("n") - _c("largest") - _c("second")
     return few | (rest < DOMINANCE * _c("largest")).fill_null(value=False)
 
@@ -69,23 +71,26 @@ def hide_small_cells(
     equations: pl.DataFrame,
     key: Sequence[str],
     *,
-    additive: Sequence[Additive] = (Additive("n"),),
+    additive: Sequence[Additive] = (),
     always: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Mark small cells, and cells that protect them.
 
     Args:
-        cells: one row per `key`, which may not be null, with the columns of `count_people` and those of `additive`.
-        equations: one row per member of an equation: `equation` (any text that names it), `family`, the columns of `key`, and
-            `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
+        cells: one row per `key`, which may not be null, with `n_sellers`, `n_accounts` (null counts as 0) and the columns of
+            `additive`; with `n`, `largest`, `second` as of `count_people` the dominance rule holds, too.
+        equations: one row per member of an equation: `equation` (any text that names it), `family` (where `additive` names
+            some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
         key: columns that name a cell.
-        additive: the numbers shown that add up.
+        additive: the numbers shown that add up; none: cells are protected by rule only.
         always: cells (columns of `key`, or some of them) hidden whatever their size, as another table hides them.
 
     Returns:
         `cells` in their order with `suppressed` (Boolean). A total is hidden only where nothing else can protect.
     """
-    sized = cells.with_row_index("_cell").with_columns(_small=is_small())
+    sized = cells.with_row_index("_cell").with_columns(
+        _small=is_small(knows_largest="largest" in cells.columns)
+    )
     members = equations.join(
         sized.select(*key, "_cell", "_small", "n_accounts", "n_sellers"), on=list(key), how="inner"
     ).sort("equation", "is_total", "n_accounts", "n_sellers", *key)

@@ -25,7 +25,7 @@ CONDUCT_INDICATORS = Table(
         ),
         *pick(
             VOCABULARY,
-            "observed exposure indicator_value expected_events ratio_to_expected shrunken_ratio shrunken_ratio_lo shrunken_ratio_hi "
+            "observed cases indicator_value expected_events ratio_to_expected shrunken_ratio shrunken_ratio_lo shrunken_ratio_hi "
             "chance_above_1_5 dispersion funnel_inner funnel_outer excess_p excess_q is_flagged!! flagged_from sellers_just_below "
             "sellers_just_above reviews!!",
         ),

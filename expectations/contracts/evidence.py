@@ -127,10 +127,18 @@ INCENTIVE_VALUE = Table(
     title="What a dollar of incentive went with after a year of churn, refunds, complaints and clawbacks.",
     grain="one row per plan and tier",
     key=("plan_id", "tier"),
-    columns=pick(
-        VOCABULARY,
-        "plan_id!! tier!! currency!! bookings incentive_paid revenue_kept refunds_amount complaint_cost clawbacks_amount net_value "
-        "net_value_per_dollar net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers suppressed!!",
+    columns=(
+        *pick(VOCABULARY, "plan_id!! tier!! currency!!"),
+        replace(
+            VOCABULARY["net_value"],
+            name="bookings",
+            description="Amount of the deals, by the share of each that belongs to the row.",
+        ),
+        *pick(
+            VOCABULARY,
+            "incentive_paid revenue_kept refunds_amount complaint_cost clawbacks_amount net_value net_value_per_dollar "
+            "net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers suppressed!!",
+        ),
     ),
     rules=(
         Rule(

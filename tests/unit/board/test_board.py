@@ -100,6 +100,15 @@ def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
         "account_months": table("account_months", months),
         "deal_incentives": table("deal_incentives", incentives),
     }
+    made["incentive_value"] = table("incentive_value", [
+        {"plan_id": plan, "tier": tier, "incentive_paid": Decimal(100 * paid), "net_value": Decimal(100 * paid * per), "suppressed": sellers < 5, "n": 100,
+         "net_value_per_dollar": float(per), "net_value_per_dollar_lo": per - 0.5, "net_value_per_dollar_hi": per + 0.5}
+        for plan, tier, paid, per in (("A", 1, 30, 8), ("B", 1, 10, 12), ("A", 2, 30, 3), ("B", 3, 10, 5))
+    ])  # fmt: skip
+    made["conduct_indicators"] = table("conduct_indicators", [
+        {"indicator": "paid_before_outcome", "rep_id": f"r{i}", "period": "2025-Q2", "observed": 75.0 + i, "cases": 100.0}
+        for i in range(sellers)
+    ])  # fmt: skip
     made["churn_by_incentive"] = estimate_churn(made["deal_outcomes"], COMPANY)[0].collect().lazy()
     made["complaints_by_incentive"] = (
         rate_complaints(made["deal_outcomes"], table("customer_events", events), COMPANY)[0].collect().lazy()
@@ -110,7 +119,9 @@ def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
     return made
 
 
-SCORED = ("deal_outcomes", "churn_by_incentive", "complaints_by_incentive", "feedback_hops")
+SCORED = (
+    "deal_outcomes", "churn_by_incentive", "complaints_by_incentive", "incentive_value", "conduct_indicators", "feedback_hops",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +190,22 @@ def test_the_gap_has_the_planted_direction_and_says_associated(scorecard: pl.Dat
     assert ratio["measure_lo"] > 1
 
 
+def test_a_dollar_above_the_first_tier_is_held_against_one_in_it(scorecard: pl.DataFrame) -> None:
+    got = line(scorecard, "Kept per dollar of incentive, tiers above the first")
+    assert got["measure_value"] == pytest.approx((30 * 3 + 10 * 5) / 40)
+    away = 0.5 * np.hypot(30 / 40, 10 / 40)
+    assert (got["measure_lo"], got["measure_hi"]) == (pytest.approx(3.5 - away), pytest.approx(3.5 + away))
+    assert "against 9.00 in the first tier" in str(got["sentence"])
+    assert "would have come anyway" in str(got["sentence"])
+
+
+def test_money_paid_in_the_dark_is_that_of_all_sellers(scorecard: pl.DataFrame) -> None:
+    got = line(scorecard, "Commission paid before the outcome could be known")
+    assert got["measure_value"] == pytest.approx((75 * 13 + 78) / 1300)
+    assert got["n"] == 13
+    assert "2025-Q2" in str(got["sentence"])
+
+
 def test_few_people_are_not_shown() -> None:
     small = firm(deals=300, sellers=4)
     got = score(**{name: small[name] for name in SCORED}, company=COMPANY).collect()
@@ -197,6 +224,8 @@ def test_absent_sources_leave_their_lines_out(marts) -> None:
         deal_outcomes=bare,
         churn_by_incentive=marts["churn_by_incentive"].filter(pl.col("dimension") != "emcr_quintile"),
         complaints_by_incentive=TABLES["complaints_by_incentive"].empty(),
+        incentive_value=TABLES["incentive_value"].empty(),
+        conduct_indicators=TABLES["conduct_indicators"].empty(),
         feedback_hops=TABLES["feedback_hops"].empty(),
         company=COMPANY,
     ).collect()

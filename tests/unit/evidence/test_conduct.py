@@ -73,7 +73,7 @@ def test_expected_is_everybodys_rate_in_the_same_quarter_and_segment(make) -> No
     deals += [deal(40 + i, "B", segment="Big", churned_180d=i == 0) for i in range(10)]
     table = make(deals)
     a, b = (row(table, "cancellations", rep) for rep in "AB")
-    assert (a["observed"], a["exposure"], a["indicator_value"], a["expected_events"]) == (
+    assert (a["observed"], a["cases"], a["indicator_value"], a["expected_events"]) == (
         12,
         20,
         0.6,
@@ -90,9 +90,9 @@ def test_immature_and_unknown_deals_are_no_cases(make) -> None:
         deal(9, "A", mature_180d=False, churned_180d=None, complaints_180d=None)
     ]
     table = make(deals)
-    assert row(table, "cancellations", "A")["exposure"] == 5
+    assert row(table, "cancellations", "A")["cases"] == 5
     assert (
-        row(table, "closing_spikes", "A")["exposure"] == 0
+        row(table, "closing_spikes", "A")["cases"] == 0
         if len(table.filter(pl.col("indicator") == "closing_spikes"))
         else True
     )
@@ -117,7 +117,7 @@ def test_a_cancellation_counts_in_the_cooling_off_days_only(make) -> None:
         }
     ]
     got = row(make(deals, customer_events=asked), "cooling_off_cancellations", "A")
-    assert (got["observed"], got["exposure"]) == (2, 3)
+    assert (got["observed"], got["cases"]) == (2, 3)
 
 
 def test_never_activated_follows_the_kind_of_churn(make, firm) -> None:
@@ -130,13 +130,13 @@ def test_never_activated_follows_the_kind_of_churn(make, firm) -> None:
         silent,
     )
     got = row(table, "never_activated", "A")
-    assert (got["observed"], got["exposure"]) == (1, 2)
+    assert (got["observed"], got["cases"]) == (1, 2)
 
 
 def test_losses_without_clawback_are_among_losses(make) -> None:
     deals = [deal(i, "A", churned_180d=i < 4, clawed_back_180d=i == 0) for i in range(10)]
     got = row(make(deals), "losses_without_clawback", "A")
-    assert (got["observed"], got["exposure"]) == (3, 4)
+    assert (got["observed"], got["cases"]) == (3, 4)
 
 
 def test_vulnerable_customers_are_held_against_the_others(make) -> None:
@@ -144,7 +144,7 @@ def test_vulnerable_customers_are_held_against_the_others(make) -> None:
     deals = [deal(i, "A", is_vulnerable=False, churned_180d=i == 0) for i in range(10)]
     deals += [deal(10 + i, "A", is_vulnerable=True, churned_180d=i < 3) for i in range(5)]
     got = row(make(deals), "vulnerable_cancellations", "A")
-    assert (got["observed"], got["exposure"], got["expected_events"]) == (3, 5, 0.5)
+    assert (got["observed"], got["cases"], got["expected_events"]) == (3, 5, 0.5)
 
 
 def test_replacements_lie_across_a_period_end(make) -> None:
@@ -187,7 +187,7 @@ def test_replacements_lie_across_a_period_end(make) -> None:
     ]
     # o0: 14 days after an end in the quarter before; o1: its neighbour ended in its own quarter; o2: in its own quarter too
     got = row(make(deals, deal_incentives=periods, subscriptions=lines), "replacements", "A")
-    assert (got["observed"], got["exposure"]) == (1, 3)
+    assert (got["observed"], got["cases"]) == (1, 3)
 
 
 def test_escalated_complaints_count_within_180_days(make) -> None:
@@ -217,14 +217,14 @@ def test_reviews_come_from_their_own_source(make) -> None:
         for i in range(10)
     ]
     got = row(make([deal(0, "A")], quality_reviews=reviews), "failed_reviews", "A", "2024-Q2")
-    assert (got["observed"], got["exposure"]) == (3, 10)
+    assert (got["observed"], got["cases"]) == (3, 10)
 
 
 def test_the_product_sold_beyond_everybodys_mix(make) -> None:
     deals = [deal(i, "A", product_id="X" if i < 8 else "Y") for i in range(10)]
     deals += [deal(10 + i, "B", product_id="X" if i < 2 else "Y") for i in range(10)]
     got = row(make(deals), "product_skew", "A")
-    assert (got["observed"], got["exposure"], got["expected_events"]) == (8, 10, 5.0)
+    assert (got["observed"], got["cases"], got["expected_events"]) == (8, 10, 5.0)
     assert got["excess_p"] == pytest.approx(
         2 * stats.poisson.sf(7, 5), abs=1e-8
     )  # the worse of two products was picked
@@ -264,7 +264,7 @@ def test_money_is_described_and_never_flagged(make) -> None:
         credits=[{"credit_id": "c", "opportunity_id": "o0"}],
     )
     early = row(table, "paid_before_outcome", "A")
-    assert (early["observed"], early["exposure"], early["indicator_value"]) == (75.0, 100.0, 0.75)
+    assert (early["observed"], early["cases"], early["indicator_value"]) == (75.0, 100.0, 0.75)
     assert row(table, "manager_incentive", "A")["indicator_value"] == 0.02
     assert [row(table, "payout_percentile", rep)["indicator_value"] for rep in "AB"] == [1.0, 0.5]
     assert not early["is_flagged"]
@@ -285,7 +285,7 @@ def crowd(seed: int, *, bad: int = 0) -> pl.DataFrame:
     expected = rng.uniform(4, 12, 80)
     return pl.DataFrame(
         {"indicator": "complaints", "rep_id": [f"r{i:02d}" for i in range(80)], "period": "all", "observed": rng.poisson(rates * expected),
-         "exposure": 100, "expected": expected, "tests": 1}
+         "cases": 100, "expected": expected, "tests": 1}
     )  # fmt: skip
 
 
@@ -363,5 +363,5 @@ def test_counts_add_up_to_all_deals(frame_of, firm) -> None:
     expected = expect_events(counts).filter(
         (pl.col("indicator") == "cancellations") & (pl.col("period") == "all")
     )
-    assert expected.select(pl.col("observed", "exposure").sum()).row(0) == (9, 60)
+    assert expected.select(pl.col("observed", "cases").sum()).row(0) == (9, 60)
     assert expected["expected"].sum() == pytest.approx(9)

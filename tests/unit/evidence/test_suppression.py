@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.evidence.dimensions import state_equations
-from assets.evidence.suppression import blank, hide_small_cells
+from assets.evidence.suppression import Additive, blank, hide_small_cells
 
 KEY = ["dimension", "value"]
 
@@ -18,7 +18,7 @@ def deals_of(cells: pl.DataFrame) -> pl.DataFrame:
 
 def hidden_of(*cells: tuple[str, str, int, int]) -> set[tuple[str, str]]:
     frame = deals_of(pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row"))
-    marked = hide_small_cells(frame, state_equations(frame), KEY)
+    marked = hide_small_cells(frame, state_equations(frame), KEY, additive=[Additive("n")])
     assert marked.select(frame.columns).equals(frame)
     return set(marked.filter("suppressed").select(KEY).iter_rows())
 
@@ -114,3 +114,43 @@ def test_quarters_are_protected_against_their_total() -> None:
 def test_hidden_numbers_are_null_and_never_zero() -> None:
     frame = pl.LazyFrame({"suppressed": [True, False], "n": [3, 30]})
     assert blank(frame, ["n"]).collect()["n"].to_list() == [None, 30]
+
+
+def test_where_the_rule_is_seen_through_more_is_hidden() -> None:
+    """Every row and column of hidden cells has two, and still one of them is the difference of blocks: (a, 3) would be known."""
+    crossed = "emcr_quintile_within_segment"
+    sizes = {(s, q): 100 for s in "abcd" for q in "1234"}
+    sizes |= {("a", "1"): 3, ("b", "2"): 3, ("c", "3"): 3, ("d", "4"): 3, ("a", "3"): 4}
+    sizes |= {("a", "2"): 12, ("b", "1"): 12, ("c", "4"): 12, ("d", "3"): 12}
+    by_rule = {(crossed, f"{s}: {q}") for (s, q), n in sizes.items() if n < 20}
+
+    def cell(dimension: str, value: str, n: int) -> tuple[str, str, int, int]:
+        return dimension, value, 2 if n < 10 else 6, n
+
+    cells = [cell(crossed, f"{s}: {q}", n) for (s, q), n in sizes.items()]
+    cells += [cell("segment", s, sum(n for (t, _), n in sizes.items() if t == s)) for s in "abcd"]
+    cells += [cell("emcr_quintile", q, sum(n for (_, r), n in sizes.items() if r == q)) for q in "1234"]
+    hidden = hidden_of(cell("all", "all", sum(sizes.values())), *cells)
+    assert by_rule < hidden
+    assert len(hidden) <= len(by_rule) + 4
+    assert not any(dimension == "all" for dimension, _ in hidden)
+
+
+def test_a_table_that_knows_neither_deals_nor_sums_is_protected_by_rule() -> None:
+    cells = [
+        ("all", "all", 50, 433),
+        ("segment", "small", 2, 3),
+        ("segment", "mid", 9, 30),
+        ("segment", "big", 40, 400),
+    ]
+    frame = pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row")
+    marked = hide_small_cells(frame, state_equations(frame).drop("family"), KEY)
+    assert set(marked.filter("suppressed")["value"]) == {"small", "mid"}
+
+
+def test_groups_that_other_tables_hide_are_hidden() -> None:
+    cells = [("all", "all", 60, 600), ("segment", "a", 30, 300), ("segment", "b", 30, 300)]
+    frame = deals_of(pl.DataFrame(cells, schema=[*KEY, "n_sellers", "n_accounts"], orient="row"))
+    always = pl.DataFrame({"dimension": ["segment"], "value": ["a"]})
+    marked = hide_small_cells(frame, state_equations(frame), KEY, always=always)
+    assert ("segment", "a") in set(marked.filter("suppressed").select(KEY).iter_rows())
