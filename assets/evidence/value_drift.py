@@ -18,6 +18,7 @@ from assets.incentives.plans_today import (
     PlansToday,
     read_plans_today,
 )
+from assets.methods.calendar import list_months
 from assets.methods.trend import fit_slope
 from assets.table import table_asset
 from expectations.contracts.pay import VALUE_DRIFT
@@ -95,15 +96,12 @@ def weigh_sellers(
         )
         .filter(_c("start") < _c("stop"))
     )
-    month = pl.date_ranges(
-        _c("start").dt.month_start(), (_c("stop") - pl.duration(days=1)).dt.month_start(), interval="1mo"
-    )
     # months, because a fiscal quarter is three of them wherever the year starts
     days = (
         pl.min_horizontal("stop", _c("month").dt.offset_by("1mo")) - pl.max_horizontal("start", "month")
     ).dt.total_days()
     monthly = (
-        held.with_columns(month=month)
+        held.with_columns(month=list_months(_c("start"), _c("stop")))
         .explode("month", empty_as_null=False)
         .with_columns(
             days=days,

@@ -13,6 +13,7 @@ import polars as pl
 from assets.company import Company
 from assets.incentives.exchange import Exchange
 from assets.incentives.seller_periods import SPAN
+from assets.methods.calendar import list_months
 
 _c = pl.col
 
@@ -49,13 +50,7 @@ def place_entries(
         such period) beside `stated_period_start`; `plan_id`, `plan_currency`; `plan_amount` Decimal(18,2) (null: no rate);
         `is_repeated_reversal`: an earlier entry reverses the same one.
     """
-    months = spans.lazy().with_columns(
-        month=pl.date_ranges(
-            _c("period_start").dt.month_start(),
-            (_c("period_end") - pl.duration(days=1)).dt.month_start(),
-            interval="1mo",
-        )
-    )
+    months = spans.lazy().with_columns(month=list_months(_c("period_start"), _c("period_end")))
     entries = ledger.rename({"period_start": "stated_period_start"}).with_columns(
         month=_c("stated_period_start").dt.month_start(),
         on=_c("booked_at").dt.convert_time_zone(company.timezone).dt.date(),

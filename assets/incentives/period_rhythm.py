@@ -8,6 +8,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.incentives.seller_periods import SPAN
+from assets.methods.calendar import list_months
 from assets.methods.period_shape import PARTS, SHAPE_COLUMNS, describe_shape, sustain_effort
 
 AFTERMATH_DAYS: Final = 14
@@ -78,13 +79,7 @@ def cut_into_parts(spans: pl.DataFrame, fiscal_calendar: pl.LazyFrame) -> pl.Dat
 
 def _in_windows(windows: pl.DataFrame, events: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
     """Events with each window [`start`, `end`) of their group that holds their `day`."""
-    months = windows.lazy().with_columns(
-        month=pl.date_ranges(
-            _c("start").dt.month_start(),
-            (_c("end") - pl.duration(days=1)).dt.month_start(),
-            interval="1mo",
-        )
-    )
+    months = windows.lazy().with_columns(month=list_months(_c("start"), _c("end")))
     return (
         events.with_columns(month=_c("day").dt.month_start())
         .join(months.explode("month", empty_as_null=False), on=[*by, "month"], nulls_equal=True)

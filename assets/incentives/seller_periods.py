@@ -12,6 +12,7 @@ from assets.incentives.credits import COMPONENT
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.plans_today import PLAN, PlansToday
 from assets.incentives.pricing import Firm
+from assets.methods.calendar import list_months
 from assets.methods.exact import as_money, divide_half_up, whole_cents
 
 SPAN: Final = ("rep_id", "plan_id", "period_start")
@@ -112,15 +113,15 @@ def _guaranteed_months(plans: PlansToday, first: date, as_of: date) -> pl.DataFr
     """A day in every month of the terms that guarantee pay: `rep_id`, `component`, `on`."""
     lead = plans.components.filter("is_lead").select(*PLAN, "component")
     start = pl.max_horizontal("holds_from", pl.lit(first))
-    stop = pl.min_horizontal(_c("holds_until") - pl.duration(days=1), pl.lit(as_of))
+    stop = pl.min_horizontal("holds_until", pl.lit(as_of) + pl.duration(days=1))
     return (
         plans.terms.filter(_c("draw").is_not_null() | _c("floor").is_not_null())
         .join(lead, on=PLAN, how="left")
         .select("rep_id", _c("component").fill_null(COMPONENT), start=start, stop=stop)
-        .filter(_c("start") <= _c("stop"))
-        .with_columns(on=pl.date_ranges("start", "stop", interval="1mo"))
-        .explode("on", empty_as_null=False)
-        .select("rep_id", "component", "on")
+        .filter(_c("start") < _c("stop"))
+        .with_columns(month=list_months(_c("start"), _c("stop")))
+        .explode("month", empty_as_null=False)
+        .select("rep_id", "component", on=pl.max_horizontal("start", "month"))
     )
 
 

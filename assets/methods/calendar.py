@@ -103,6 +103,12 @@ def find_period(
     )
 
 
+def list_months(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+    """First days of the calendar months that [start, end) touches, a list of Date: spans and days then meet by an equality join."""
+    last = (end - pl.duration(days=1)).dt.month_start()
+    return pl.date_ranges(start.dt.month_start(), last, interval="1mo")
+
+
 def days_to_period_end(day: pl.Expr, end: pl.Expr) -> pl.Expr:
     """Calendar days from a day to the last day of its period: end - 1 - day, Int64; 0 on the last day."""
     return (end - day).dt.total_days() - 1

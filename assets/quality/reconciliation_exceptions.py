@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
+from assets.methods.calendar import list_months
 from assets.table import Made, table_asset
 from expectations.contracts.quality import RECONCILIATION_EXCEPTIONS
 
@@ -125,11 +126,7 @@ def list_strays(rep_periods: pl.LazyFrame, ledger: pl.LazyFrame) -> pl.DataFrame
         "rep_id",
         "period_start",
         "period_end",
-        month=pl.date_ranges(
-            _c("period_start").dt.month_start(),
-            (_c("period_end") - pl.duration(days=1)).dt.month_start(),
-            interval="1mo",
-        ),
+        month=list_months(_c("period_start"), _c("period_end")),
     ).explode("month", empty_as_null=False)
     stated = ledger.select(
         "entry_id",

@@ -40,6 +40,15 @@ def test_periods_come_from_quotas_deals_results_and_draws_alike() -> None:
     assert books.periods()["none", Q1]["pay_null_reason"] == "no_plan"
 
 
+def test_a_guarantee_has_a_period_up_to_its_last_day() -> None:
+    books = PaidBooks(as_of=date(2025, 12, 31))
+    books.plan("M", P, floor="50", period="month")
+    books.seller("s", "M", valid_from=date(2025, 1, 20), valid_to=date(2025, 4, 3))
+    books.seller("t", "M", "9")
+    found = sorted(start for rep, start in books.periods() if rep == "s")
+    assert found == [date(2025, month, 1) for month in (1, 2, 3, 4)]
+
+
 def test_earned_is_pay_for_the_whole_period_and_hangs_on_its_measures() -> None:
     books = PaidBooks()
     books.plan("P", P)
