@@ -7,6 +7,7 @@ from expectations.contracts import (
     commission,
     crm,
     deals,
+    effects,
     evidence,
     incentives,
     outcomes,
@@ -18,7 +19,7 @@ from expectations.contracts import (
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, outcomes, evidence, board, quality)
+_DERIVED_MODULES = (deals, incentives, outcomes, evidence, effects, board, quality)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""
