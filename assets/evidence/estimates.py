@@ -72,6 +72,8 @@ def estimate_effect(
 ) -> Estimate | None:
     """Fit one row of the table; None where no row of the panel has the exposure (and what the specification compares within)."""
     panel = _keep_known(panel, exposure, specification)
+    if panel.events.sum() >= MIN_EVENTS:
+        panel = _keep_telling(panel, specification)
     rows = panel.rows
     if rows.is_empty():
         return None
@@ -115,29 +117,28 @@ def estimate_effect(
 
 
 def _keep_known(panel: Panel, exposure: Exposure, specification: Specification) -> Panel:
-    """Rows with everything that the specification needs.
-
-    A level of a control with fewer than `MIN_LEVEL_ROWS` rows, or without an event, has a baseline that can't be told and
-    compares nobody: its rows are left out.
-    """
-    rows = panel.rows
-    needed = [exposure.column, *specification.shared, *_numbers(rows, specification)]
+    """Rows with every number that the specification needs."""
+    needed = [exposure.column, *specification.shared, *_numbers(panel.rows, specification)]
     if specification.placebo == "future_plan":
         needed.append("next_emcr")
-    panel = panel.take(rows.select(pl.all_horizontal(_c(n).is_not_null() for n in needed)).to_series())
-    levels = [
-        n
-        for n in (*specification.shared, *specification.controls)
-        if n not in needed or n in specification.shared
-    ]
-    for name in levels:
-        seen = panel.rows.select(_c(name), _events=pl.Series(panel.events.sum(axis=1)))
-        tells = (pl.len().over(name) >= MIN_LEVEL_ROWS) & (_c("_events").sum().over(name) > 0)
-        panel = panel.take(seen.select(tells).to_series())
+    return panel.take(panel.rows.select(pl.all_horizontal(_c(n).is_not_null() for n in needed)).to_series())
+
+
+def _keep_telling(panel: Panel, specification: Specification) -> Panel:
+    """Rows whose levels of the controls have a baseline.
+
+    A level with fewer than `MIN_LEVEL_ROWS` rows, or without an event, has none that can be told and compares nobody.
+    """
+    for name in (*specification.shared, *specification.controls):
+        if name not in _numbers(panel.rows, specification):
+            seen = panel.rows.select(_c(name), _events=pl.Series(panel.events.sum(axis=1)))
+            tells = (pl.len().over(name) >= MIN_LEVEL_ROWS) & (_c("_events").sum().over(name) > 0)
+            panel = panel.take(seen.select(tells).to_series())
     return panel
 
 
 def _numbers(rows: pl.DataFrame, specification: Specification) -> list[str]:
+    """Controls that enter as numbers; the others, and all shared effects, enter level by level."""
     return [c for c in specification.controls if rows.schema[c].is_numeric()]
 
 

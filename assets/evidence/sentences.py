@@ -49,34 +49,24 @@ def say(
 ) -> str:
     """The row as a sentence for a reader who sees nothing else of it."""
     what = outcome.scale(specification.level).removesuffix(" ratio")
-    rate = {"hazard": "hazard", "rate": "rate", "risk": "risk"}[what]
     if specification.effect == "direct":
         held = "; discount, cycle, product and touches held fixed, so this is only the part that does not go through them"
     else:
         held = ""
     opening = f"{PLACEBO[specification.placebo].capitalize()}. " if specification.placebo else ""
-    subject = (
-        f"{found.noun.capitalize()} closed {exposure.words}"
-        if found.noun == "deals"
-        else (f"{found.noun.capitalize()} on deals closed {exposure.words}")
-    )
-    verb = (
-        f"had {_times(found.ratio)} the {rate} of {outcome.words} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
-    )
+    who = "Deals" if found.noun == "deals" else f"{found.noun.capitalize()} on deals"
+    subject = f"{who} closed {exposure.words}"
+    verb = f"had {found.ratio:.2f}x the {what} of {outcome.words} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
     parts = [f"{subject} {verb}{WITHIN[specification.absorbed]}{held}"]
     if found.lo <= 1 <= found.hi:
-        parts.append("the interval holds 1, so no association is shown, and none of that size is ruled out")
+        parts.append("the interval holds 1: no association is shown, and none within it is ruled out")
     else:
         parts.append(
             f"unmeasured confounding of a risk ratio of at least {found.e_value:.2f} with both would explain it away"
         )
     parts.append(f"n = {found.n:,} {found.noun}, sellers = {found.n_sellers:,}")
     parts.append(f"{found.mature_share:.0%} of the cohort mature".replace("%", " %"))
-    parts.append(
-        f"level {specification.level}, associated with and no more"
-        if specification.level
-        else "level 0, a description"
-    )
+    parts.append(f"level {specification.level}" if specification.level else "level 0: groups as they are")
     parts += [MEANINGS[c] for c in sorted(cautions)]
     parts.append("not evidence on any individual")
     return opening + "; ".join(parts) + "."
@@ -86,7 +76,3 @@ def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Cauti
     """Why a row has no number."""
     why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "too few sellers or customers to show"
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.2f}x"

@@ -26,7 +26,9 @@ from assets.methods.design import EstimationError, check_rank, solve_step
 
 _SETTLED: Final = 1e-10  # Newton's decrement: the next step would move nothing that is printed
 _PASSES: Final = 100
-_DIVERGED: Final = 20.0
+_DIVERGED: Final = (
+    15.0  # a rate that differs by exp(15) over a covariate's range is no estimate but a separation
+)
 _BLOCK_ROWS: Final = 1 << 17
 
 
@@ -188,7 +190,7 @@ class _Concentrated:
         coefficients = np.zeros(steps + len(names))
         if not coefficients.size:
             return coefficients
-        spread = np.minimum(np.concatenate([np.ones(steps), self.x.std(axis=0)]), 1.0)
+        reach = np.concatenate([np.ones(steps), np.ptp(self.x, axis=0)])
         score, information, height = self.derive(coefficients)
         for _ in range(_PASSES):
             step = solve_step(information, score)
@@ -199,9 +201,12 @@ class _Concentrated:
                     break
                 share /= 2
             coefficients, height = coefficients + share * step, reached
-            if decrement < _SETTLED:
-                return coefficients
-            if np.any(far := np.abs(coefficients) * spread > _DIVERGED):
-                named = zip(names, far[steps:], strict=True)
-                raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
-        raise EstimationError("separated", names)
+            far = np.abs(coefficients) * reach > _DIVERGED
+            if decrement < _SETTLED or np.any(far):
+                break
+        else:
+            far = np.ones(coefficients.size, dtype=bool)
+        if np.any(far):
+            named = zip(names, far[steps:], strict=True)
+            raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+        return coefficients
