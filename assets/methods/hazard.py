@@ -26,6 +26,8 @@ BLOCK_ROWS: Final = 1 << 16
 _SETTLED: Final = (
     1e-10  # Newton's decrement, in units of log-likelihood: the next step would move nothing that is printed
 )
+_CLOSE: Final = 1e-4  # good enough to go on from with all rows
+_SAMPLE_BLOCKS: Final = 16
 _PASSES: Final = 50
 _DIVERGED: Final = (
     20.0  # a step's log hazard ratio past exp(20) against the mean is no estimate but a separation
@@ -81,48 +83,36 @@ class HazardFit:
         return np.sqrt(np.diag(self.covariance))
 
 
-def fit_hazard(
-    chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clusters: int, *, start: Floats | None = None
-) -> HazardFit:
+def fit_hazard(chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clusters: int) -> HazardFit:
     """Fit the hazard by maximum likelihood.
+
+    A first pass looks at the panel and keeps some of its blocks; Newton's method starts on those, so that the whole panel
+    is passed over few times more.
 
     Args:
         chunks: gives the panel once per call, in pieces of any size, always in the same order of rows.
         names: of the columns of `x`.
         clusters: number of clusters.
-        start: (p,) where to begin.
 
     Raises:
         EstimationError: with the columns concerned and the reason: `no_events`, `rank_deficient` (a column is a sum of
             others), `separated` (an infinite hazard ratio would fit best).
     """
-    width = len(names)
-    first = _Sums.zero(width)
-    gram = np.zeros((width, width))
+    survey = _Survey(len(names))
     for block in reblock(chunks()):
-        gram += (block.x * block.trials[:, None]).T @ block.x
-        first.n += float(block.trials.sum())
-        first.events += float(block.events.sum())
-    if first.events == 0:
+        survey.add(block)
+    if survey.events == 0:
         raise EstimationError("no_events", ())
-    if dependent := check_rank(gram):
+    if dependent := check_rank(survey.gram):
         raise EstimationError("rank_deficient", tuple(names[i] for i in dependent))
-    coefficients = _begin(chunks, width) if start is None else start
-    for _ in range(_PASSES):
-        sums = _Sums.zero(width)
-        for block in reblock(chunks()):
-            sums.add(block, coefficients)
-        step = solve_step(sums.information, sums.score)
-        decrement = float(step @ sums.score)
-        if decrement < _SETTLED:
-            break
-        coefficients = coefficients + _shorten(step, gram, first.n)
-        _refuse_separation(coefficients, gram, first.n, names)
-    else:
-        raise EstimationError("separated", tuple(names))
-    coefficients = coefficients + step
-    scores = np.zeros((clusters, width))
-    information = np.zeros((width, width))
+    coefficients = survey.guess()
+    try:
+        coefficients = _climb(lambda: survey.sample, coefficients, survey, names, _CLOSE)
+    except EstimationError:
+        coefficients = survey.guess()  # some blocks may be separated where the whole is not
+    coefficients = _climb(lambda: reblock(chunks()), coefficients, survey, names, _SETTLED)
+    scores = np.zeros((clusters, len(names)))
+    information = np.zeros((len(names), len(names)))
     log_likelihood = 0.0
     for block in reblock(chunks()):
         u, w, likelihood = _derivatives(block, coefficients)
@@ -130,9 +120,10 @@ def fit_hazard(
         information += (block.x * w[:, None]).T @ block.x
         log_likelihood += likelihood
     seen = scores[np.any(scores != 0, axis=1)]
+    n = int(survey.n)
     return HazardFit(
-        tuple(names), coefficients, information, scores, cluster_covariance(information, seen, int(first.n)),
-        log_likelihood, int(first.n), int(first.events),
+        tuple(names), coefficients, information, scores, cluster_covariance(information, seen, n), log_likelihood, n,
+        int(survey.events),
     )  # fmt: skip
 
 
@@ -198,30 +189,75 @@ def _join(parts: list[Chunk]) -> Chunk:
     )
 
 
-@dataclass(slots=True)
-class _Sums:
-    """What one pass over the panel leaves."""
+class _Survey:
+    """What the first pass over the panel leaves: its size, its cross products, and blocks spread evenly over it."""
 
-    information: Floats
-    score: Floats
-    n: float = 0.0
-    events: float = 0.0
+    def __init__(self, width: int) -> None:
+        self.n = self.events = self.exposure = 0.0
+        self.gram = np.zeros((width, width))
+        self.total = np.zeros(width)
+        self.sample: list[Chunk] = []
+        self._stride, self._blocks = 1, 0
 
-    @classmethod
-    def zero(cls, width: int) -> _Sums:
-        return cls(np.zeros((width, width)), np.zeros(width))
+    def add(self, block: Chunk) -> None:
+        """Count a block; keep it if its turn has come, and every other one of those kept when there are too many."""
+        self.n += float(block.trials.sum())
+        self.events += float(block.events.sum())
+        self.exposure += float((block.trials * np.exp(block.offset)).sum())
+        weighted = block.x * block.trials[:, None]
+        self.gram += weighted.T @ block.x
+        self.total += weighted.sum(axis=0)
+        if self._blocks % self._stride == 0:
+            self.sample.append(block)
+        self._blocks += 1
+        if len(self.sample) > _SAMPLE_BLOCKS:
+            self.sample, self._stride = self.sample[::2], self._stride * 2
 
-    def add(self, block: Chunk, coefficients: Floats) -> None:
-        u, w, _ = _derivatives(block, coefficients, likelihood=False)
-        self.information += (block.x * w[:, None]).T @ block.x
-        self.score += block.x.T @ u
+    def guess(self) -> Floats:
+        """Least squares for a constant log hazard, so that no first step is wild."""
+        level = np.log(self.events / self.exposure)
+        constant: Floats = np.linalg.lstsq(self.gram, self.total * level, rcond=None)[0]
+        return constant
+
+    def spread(self) -> Floats:
+        """(p,) root mean square of each covariate."""
+        return np.sqrt(np.diag(self.gram) / self.n)
+
+
+def _climb(
+    blocks: Callable[[], Iterable[Chunk]],
+    coefficients: Floats,
+    survey: _Survey,
+    names: Sequence[str],
+    enough: float,
+) -> Floats:
+    """Newton's method until its decrement is small enough. Raises EstimationError `separated`."""
+    width = len(names)
+    for _ in range(_PASSES):
+        information, score = np.zeros((width, width)), np.zeros(width)
+        for block in blocks():
+            u, w, _ = _derivatives(block, coefficients, likelihood=False)
+            information += (block.x * w[:, None]).T @ block.x
+            score += block.x.T @ u
+        step = solve_step(information, score)
+        # Newton overshoots from far away: no step is longer than 2 in a covariate's own unit
+        length = float((np.abs(step) * survey.spread()).max())
+        coefficients = coefficients + (step if length <= 2 else step * (2 / length))
+        if float(step @ score) < enough:
+            return coefficients
+        far = np.abs(coefficients) * np.maximum(survey.spread(), 1.0) > _DIVERGED
+        if np.any(far):
+            raise EstimationError("separated", tuple(name for name, f in zip(names, far, strict=True) if f))
+    raise EstimationError("separated", tuple(names))
 
 
 def _derivatives(
     block: Chunk, coefficients: Floats, *, likelihood: bool = True
 ) -> tuple[Floats, Floats, float]:
     """First derivative and minus the second of each row's log-likelihood in the linear predictor, and the sum of it."""
-    hazard = np.exp(np.clip(block.x @ coefficients + block.offset, -700.0, 30.0))
+    linear = block.x @ coefficients
+    linear += block.offset
+    hazard = np.exp(np.minimum(linear, 30.0, out=linear), out=linear)
     spared = (block.trials - block.events) * hazard
     u, w = -spared, spared.copy()
     log_likelihood = -float(spared.sum()) if likelihood else 0.0
@@ -234,32 +270,6 @@ def _derivatives(
     if likelihood:
         log_likelihood += float((y * np.log(-np.expm1(-e))).sum())
     return u, w, log_likelihood
-
-
-def _begin(chunks: Callable[[], Iterable[Chunk]], width: int) -> Floats:
-    """A start: least squares for a constant log hazard, so that no first step is wild."""
-    gram, against = np.zeros((width, width)), np.zeros(width)
-    events = exposure = 0.0
-    for block in reblock(chunks()):
-        gram += block.x.T @ block.x
-        against += block.x.sum(axis=0)
-        events += float(block.events.sum())
-        exposure += float((block.trials * np.exp(block.offset)).sum())
-    constant: Floats = np.linalg.lstsq(gram, against * np.log(events / exposure), rcond=None)[0]
-    return constant
-
-
-def _shorten(step: Floats, gram: Floats, n: float) -> Floats:
-    """A step no longer than 2 in any covariate's standard unit: Newton overshoots from far away."""
-    reach = np.abs(step) * np.sqrt(np.diag(gram) / n)
-    longest = float(reach.max())
-    return step if longest <= 2 else step * (2 / longest)
-
-
-def _refuse_separation(coefficients: Floats, gram: Floats, n: float, names: Sequence[str]) -> None:
-    far = np.abs(coefficients) > _DIVERGED / np.maximum(np.sqrt(np.diag(gram) / n), 1.0)
-    if np.any(far):
-        raise EstimationError("separated", tuple(name for name, f in zip(names, far, strict=True) if f))
 
 
 def expand_steps(
