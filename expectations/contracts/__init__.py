@@ -8,6 +8,7 @@ from expectations.contracts import (
     conduct,
     crm,
     deals,
+    effects,
     evidence,
     incentives,
     outcomes,
@@ -21,7 +22,7 @@ from expectations.contracts import (
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, conduct, rhythm, board, quality)
+_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, conduct, rhythm, effects, board, quality)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""

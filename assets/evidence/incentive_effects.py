@@ -1,0 +1,34 @@
+"""The table `incentive_effects`."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from assets.company import Company
+from assets.evidence.effects import estimate_effects
+from assets.table import table_asset
+from expectations.contracts.effects import INCENTIVE_EFFECTS
+
+
+@table_asset(INCENTIVE_EFFECTS)
+def incentive_effects(
+    *,
+    deal_outcomes: pl.LazyFrame,
+    deal_incentives: pl.LazyFrame,
+    feedback_hops: pl.LazyFrame,
+    customer_events: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """How incentive and outcome move together: one estimate per outcome, exposure and specification.
+
+    One row per `outcome`, `exposure` and `specification` (`assets/evidence/specifications.py`), levels 0 to 2. Errors are
+    clustered by seller. Rows of test family `control` must find nothing; `q_value` counts primary and secondary rows apart. A row
+    without an estimate says why. Do not pick the row with the largest ratio, and do not read any of them as an effect.
+    """
+    return estimate_effects(
+        deal_outcomes=deal_outcomes,
+        deal_incentives=deal_incentives,
+        feedback_hops=feedback_hops,
+        customer_events=customer_events,
+        company=company,
+    )

@@ -1,0 +1,212 @@
+"""Events under time at risk: Poisson regression with one absorbed effect and cluster-robust errors.
+
+    E(y_ik) = risk_ik exp(t_k + x_i'b + a_g)
+
+for row i of group g in its step k of time at risk. The effects a_g are not estimated but concentrated out: given the rest
+they are known in closed form, so what is left is the conditional (multinomial) likelihood of Hausman, Hall and Griliches
+(1984), and many groups cost no more than few and bias nothing. A row that is followed through several steps, each with
+its own baseline t_k, is the piecewise exponential hazard (Holford 1980), and stays one row. Nothing needs to be Poisson
+distributed but the mean must be right (Wooldridge 1999); the errors are sandwich errors. Groups without an event say
+nothing about b and drop out. A second effect of few levels (periods, bins of days) enters as columns: `mark_levels`. One
+group for all rows makes an ordinary Poisson regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from scipy.special import gammaln
+
+from assets.methods.clusters import Floats, Ints, cluster_covariance, sum_by_cluster
+from assets.methods.design import EstimationError, check_rank, solve_step
+
+_SETTLED: Final = 1e-10  # Newton's decrement: the next step would move nothing that is printed
+_PASSES: Final = 100
+_DIVERGED: Final = (
+    15.0  # a rate that differs by exp(15) over a covariate's range is no estimate but a separation
+)
+_BLOCK_ROWS: Final = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class PoissonFit:
+    """A fitted Poisson regression.
+
+    Attributes:
+        names: (p,) covariates that were kept; before them stand the steps after the first.
+        dropped: covariates that other covariates and the effects explain in full.
+        coefficients: (K - 1 + p,) log rate ratios.
+        information: (K - 1 + p, K - 1 + p) of the concentrated likelihood.
+        scores: (G, K - 1 + p) score of each cluster that has rows left.
+        covariance: (K - 1 + p, K - 1 + p) cluster-robust.
+        log_likelihood: Poisson log-likelihood with the effects at their best.
+        n: rows in groups with an event, each counted once per step with time at risk.
+        subjects: rows in groups with an event.
+        events: sum of events.
+        groups: groups with an event.
+    """
+
+    names: tuple[str, ...]
+    dropped: tuple[str, ...]
+    coefficients: Floats
+    information: Floats
+    scores: Floats
+    covariance: Floats
+    log_likelihood: float
+    n: int
+    subjects: int
+    events: int
+    groups: int
+
+    @property
+    def errors(self) -> Floats:
+        """(K - 1 + p,) cluster-robust standard errors."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def place(self, name: str) -> int:
+        """Position of a covariate; raises EstimationError `no_within_variation` where it was dropped."""
+        if name in self.dropped:
+            raise EstimationError("no_within_variation", (name,))
+        return self.coefficients.size - len(self.names) + self.names.index(name)
+
+
+def fit_poisson(
+    x: Floats, events: Floats, risk: Floats, group: Ints, cluster: Ints, names: Sequence[str]
+) -> PoissonFit:
+    """Fit by maximum likelihood.
+
+    Args:
+        x: (n, p) covariates without a constant. A column that is a sum of columns before it and the effects is dropped, so the
+            exposure of interest stands last: when it is dropped, it does not vary where it would count.
+        events: (n,) or (n, K) events >= 0 in each step.
+        risk: of the same shape, time at risk in each step, 0 for none; the first step is the reference.
+        group: (n,) number of the absorbed effect, from 0.
+        cluster: (n,) number of the cluster, from 0.
+        names: (p,) of the columns.
+
+    Raises:
+        EstimationError: `no_events`; `separated` where an infinite rate ratio would fit best.
+    """
+    events, risk = events.reshape(group.size, -1), risk.reshape(group.size, -1)
+    totals = np.bincount(group, weights=events.sum(axis=1))
+    order = np.argsort(group, kind="stable")
+    order = order[totals[group[order]] > 0]
+    if order.size == 0:
+        raise EstimationError("no_events", ())
+    events, risk, group, cluster, x = events[order], risk[order], group[order], cluster[order], x[order]
+    used = np.flatnonzero(events.sum(axis=0) > 0)  # a step without events has a rate of 0 and says nothing
+    events, risk = events[:, used], risk[:, used]
+    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    place = np.repeat(np.arange(starts.size), np.diff(np.append(starts, group.size)))
+    whole = _Concentrated(x, events, risk, starts, place, np.add.reduceat(events.sum(axis=1), starts))
+    steps = used.size - 1
+
+    gram = whole.derive(np.zeros(steps + len(names)))[1][steps:, steps:]
+    # a column that the effects explain is 0 only but for rounding, so it is held against its own size
+    size = (x**2).sum(axis=0) / x.shape[0] * whole.totals.sum()
+    lost = {*check_rank(gram), *np.flatnonzero(np.diag(gram) <= 1e-12 * size).tolist()}
+    keep = [j for j in range(len(names)) if j not in lost]
+    kept = tuple(names[j] for j in keep)
+    model = _Concentrated(x[:, keep], events, risk, starts, place, whole.totals)
+    coefficients = model.climb(steps, kept)
+    score, information, log_likelihood = model.derive(coefficients, by_row=True)
+    clusters = np.unique(cluster, return_inverse=True)[1].astype(np.int64)
+    scores = sum_by_cluster(score, clusters, int(clusters.max()) + 1)
+    n = int((risk > 0).sum())
+    return PoissonFit(
+        kept, tuple(names[j] for j in sorted(lost)), coefficients, information, scores,
+        cluster_covariance(information, scores, n), log_likelihood, n, order.size, round(float(events.sum())), int(starts.size),
+    )  # fmt: skip
+
+
+def mark_levels(values: pl.Series) -> tuple[list[str], Floats]:
+    """Names and (n, levels - 1) columns of 0 and 1 for all levels but the first in order; null is a level of its own."""
+    text = values.cast(pl.String).fill_null("unknown")
+    levels = text.unique().sort().to_list()[1:]
+    if not levels:
+        return [], np.zeros((len(text), 0))
+    return [f"{values.name}={level}" for level in levels], np.column_stack(
+        [(text == level).cast(pl.Float64).to_numpy() for level in levels]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Concentrated:
+    """The concentrated likelihood; rows sorted by group, `starts` first row of each, `place` the group of each row."""
+
+    x: Floats
+    events: Floats
+    risk: Floats
+    starts: Ints
+    place: Ints
+    totals: Floats
+
+    def derive(self, coefficients: Floats, *, by_row: bool = False) -> tuple[Floats, Floats, float]:
+        """Score ((q,), or (n, q) by row), information (q, q) and log-likelihood; steps come before covariates."""
+        steps = self.risk.shape[1] - 1
+        baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
+        linear = self.x @ coefficients[steps:]
+        weight = np.exp(linear - np.maximum.reduceat(linear, self.starts)[self.place])
+        expected = self.risk * baseline * weight[:, None]
+        sums = np.add.reduceat(expected.sum(axis=1), self.starts)
+        expected *= (self.totals / sums)[self.place, None]
+        mass, later = expected.sum(axis=1), expected[:, 1:]
+        mean = np.add.reduceat(self.x * mass[:, None], self.starts, axis=0) / self.totals[:, None]
+        left = self.events.sum(axis=1) - mass
+        width = coefficients.size
+        information = np.zeros((width, width))
+        score = np.zeros((mass.size, width) if by_row else width)
+        for first in range(0, mass.size, _BLOCK_ROWS):
+            part = slice(first, first + _BLOCK_ROWS)
+            centred = self.x[part] - mean[self.place[part]]
+            information[steps:, steps:] += (centred * mass[part, None]).T @ centred
+            information[:steps, steps:] += later[part].T @ centred
+            if by_row:
+                score[part, steps:] = centred * left[part, None]
+            else:
+                score[steps:] += centred.T @ left[part]
+        share = np.add.reduceat(later, self.starts, axis=0) / self.totals[:, None]
+        information[steps:, :steps] = information[:steps, steps:].T
+        information[:steps, :steps] = np.diag(later.sum(axis=0)) - (share * self.totals[:, None]).T @ share
+        moved = self.events[:, 1:] - later
+        if by_row:
+            score[:, :steps] = moved - left[:, None] * share[self.place]
+        else:
+            score[:steps] = moved.sum(axis=0)
+        return score, information, self._height(expected)
+
+    def _height(self, expected: Floats) -> float:
+        hit = np.nonzero(self.events)
+        y = self.events[hit]
+        with np.errstate(divide="ignore"):
+            return float((y * np.log(expected[hit]) - gammaln(y + 1)).sum() - self.totals.sum())
+
+    def climb(self, steps: int, names: tuple[str, ...]) -> Floats:
+        """Newton's method, halving a step that does not rise."""
+        coefficients = np.zeros(steps + len(names))
+        if not coefficients.size:
+            return coefficients
+        reach = np.concatenate([np.ones(steps), np.ptp(self.x, axis=0)])
+        score, information, height = self.derive(coefficients)
+        for _ in range(_PASSES):
+            step = solve_step(information, score)
+            decrement, share = float(step @ score), 1.0
+            while True:
+                score, information, reached = self.derive(coefficients + share * step)
+                if reached >= height - 1e-9 * abs(height) or share < 1e-6:
+                    break
+                share /= 2
+            coefficients, height = coefficients + share * step, reached
+            far = np.abs(coefficients) * reach > _DIVERGED
+            if decrement < _SETTLED or np.any(far):
+                break
+        else:
+            far = np.ones(coefficients.size, dtype=bool)
+        if np.any(far):
+            named = zip(names, far[steps:], strict=True)
+            raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+        return coefficients

@@ -1,0 +1,1 @@
+"""Planted truth: is it found as often as the intervals promise?"""

@@ -1,0 +1,285 @@
+"""incentive_effects: hand-made firms with a known answer, and what must hold of every row and sentence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from assets.company import Company
+from assets.evidence.effects import estimate_effects
+from assets.evidence.specifications import SEPARATION
+from expectations.cautions import MEANINGS, Caution
+from expectations.contracts import TABLES
+
+END = date(2025, 12, 31)
+HEADLINE = SEPARATION[2]
+
+
+def draw_firm(
+    *,
+    sellers: int = 45,
+    deals: int = 40,
+    ratio: float = 1.5,
+    ability: float = 0.0,
+    seed: int = 1,
+    months: int = 24,
+) -> dict[str, list[dict[str, object]]]:
+    """Deals of sellers, churning at a hazard with `ratio` per +10 pp EMCR; able sellers have higher rates and keep customers."""
+    rng = np.random.default_rng(seed)
+    outcomes, incentives, hops, events = [], [], [], []
+    for seller in range(sellers):
+        skill = rng.normal()
+        for deal in range(deals):
+            number = f"{seller:03}-{deal:03}"
+            closed = date(2023, 7, 1) + timedelta(days=int(rng.integers(0, 30 * months)))
+            period = date(closed.year, closed.month - (closed.month - 1) % 3, 1)
+            emcr = float(np.clip(0.10 + 0.05 * rng.normal() + 0.04 * ability * skill, 0, 0.4).round(8))
+            log_hazard = np.log(ratio) * emcr / 0.1 - ability * skill
+            churn = int(rng.exponential(700 / np.exp(log_hazard)))
+            left = closed + timedelta(days=churn)
+            mature = closed + timedelta(days=180) <= END
+            row = {
+                "opportunity_id": number, "account_id": f"a{number}", "rep_id": f"r{seller:03}", "closed_on": closed,
+                "clock_start_on": closed, "observed_until": END, "churned_on": left if left <= END else None,
+                "segment": ["small", "large"][deal % 2], "region": "north", "cohort_quarter": f"{period}",
+                "emcr": emcr, "relative_intensity": emcr / 0.1, "days_to_period_end": (91 - (closed - period).days) % 92,
+                "amount": 1000, "product_id": "p", "discount_share": 0.1 * rng.uniform(), "cycle_days": int(rng.integers(1, 90)),
+                "touches_30d": int(rng.integers(0, 9)), "month_end": closed.day > 25, "closing_load": rng.uniform(0.5, 1.5),
+                "mature_180d": mature,
+                "complaints_180d": int(rng.poisson(0.12 * ratio ** (emcr / 0.1))) if mature else None,
+                "refunded_180d": bool(rng.uniform() < 0.05) if mature else None,
+                "clawed_back_180d": False if mature else None,
+            }  # fmt: skip
+            outcomes.append(row)
+            incentives.append(
+                {
+                    "opportunity_id": number,
+                    "rep_id": f"r{seller:03}",
+                    "credit_type": "primary",
+                    "period_start": period,
+                }
+            )
+    return {
+        "deal_outcomes": outcomes,
+        "deal_incentives": incentives,
+        "feedback_hops": hops,
+        "customer_events": events,
+    }
+
+
+@pytest.fixture(scope="module")
+def firm() -> dict[str, list[dict[str, object]]]:
+    return draw_firm(ability=0.5)
+
+
+@pytest.fixture(scope="module")
+def known() -> Company:
+    everything = {"opportunities": frozenset({"recorded_at"}), "credits": frozenset({"recorded_at"})}
+    return Company(
+        "USD", "UTC", END, sources=frozenset({*everything, "complaints", "feedback"}), columns=everything
+    )
+
+
+def estimate(frame_of, firm, company) -> pl.DataFrame:
+    return estimate_effects(company=company, **{n: frame_of(n, r) for n, r in firm.items()}).collect()
+
+
+def row(
+    table: pl.DataFrame, outcome: str, specification: str, exposure: str = "emcr_as_known"
+) -> dict[str, object]:
+    (found,) = table.filter(outcome=outcome, exposure=exposure, specification=specification).to_dicts()
+    return found
+
+
+def covers(found: dict[str, object], truth: float) -> bool:
+    return found["estimate_lo"] <= truth <= found["estimate_hi"]
+
+
+@pytest.fixture(scope="module")
+def table(frame_of, firm, known) -> pl.DataFrame:
+    return estimate(frame_of, firm, known)
+
+
+def test_within_sellers_the_planted_ratio_is_found_and_across_them_it_is_not(table) -> None:
+    for specification in SEPARATION:
+        assert covers(row(table, "churn_180d", specification), 1.5)
+    assert not covers(row(table, "churn_180d", "unadjusted"), 1.5)
+    assert covers(row(table, "complaint_180d", HEADLINE), 1.5)
+
+
+def test_one_row_is_what_its_columns_say(table) -> None:
+    found = row(table, "churn_180d", HEADLINE)
+    assert found["scale"] == "hazard ratio per +10 pp emcr"
+    assert (found["evidence_level"], found["test_family"], found["n_clusters"]) == (2, "primary", 45)
+    assert found["events"] > 200
+    assert found["e_value"] > found["e_value_bound"] >= 1
+    assert row(table, "refund_180d", HEADLINE)["scale"] == "risk ratio per +10 pp emcr"
+    assert row(table, "complaint_180d", "unadjusted")["scale"] == "rate ratio per +10 pp emcr"
+    assert row(table, "churn_180d", HEADLINE, "relative_intensity")["estimate"] == pytest.approx(
+        found["estimate"], rel=1e-6
+    )
+
+
+def test_controls_find_nothing_and_have_no_q(table) -> None:
+    controls = table.filter(test_family="control")
+    assert set(controls["specification"]) >= {"control_shuffled_exposure", "control_future_plan"}
+    assert controls["q_value"].is_null().all()
+    with_estimate = controls.filter(pl.col("estimate").is_not_null())
+    assert with_estimate.height >= 4
+    assert with_estimate.select((pl.col("p_value") > 0.005).all()).item()
+
+
+def test_q_values_are_counted_per_family(table) -> None:
+    from scipy.stats import false_discovery_control
+
+    for family in ("primary", "secondary"):
+        tests = table.filter(pl.col("test_family") == family, pl.col("p_value").is_not_null())
+        assert tests["q_value"].to_list() == pytest.approx(
+            false_discovery_control(tests["p_value"].to_numpy()).tolist(), rel=1e-6
+        )
+
+
+def test_no_event_is_no_estimate_and_says_so(table) -> None:
+    found = row(table, "clawback_180d", HEADLINE)
+    assert (found["estimate"], found["p_value"], found["events"], found["warnings"]) == (
+        None,
+        None,
+        0,
+        "few_events",
+    )
+    assert "fewer than 20 events" in found["sentence"]
+
+
+def test_every_sentence_claims_no_more_than_its_level(table) -> None:
+    assert table.height > 100
+    for found in table.to_dicts():
+        said = found["sentence"]
+        assert not re.search(r"\b(effect|cause|caused|impact|due to|leads? to)", said, re.IGNORECASE), said
+        if found["estimate"] is None:
+            assert said.startswith("No number for")
+            continue
+        assert said.endswith("not evidence on any individual.")
+        assert f"{found['estimate']:.2f}x" in said
+        assert f"{found['estimate_lo']:.2f} to {found['estimate_hi']:.2f}" in said
+        assert f"sellers = {found['n_clusters']:,}" in said
+        assert f"level {found['evidence_level']}" in said
+        holds_one = found["estimate_lo"] <= 1 <= found["estimate_hi"]
+        assert ("no association is shown" in said) == holds_one
+        assert ("would explain it away" in said) == (not holds_one)
+        for word in filter(None, found["warnings"].split(", ")):
+            assert MEANINGS[Caution(word)] in said
+
+
+def test_every_warning_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(Caution)
+
+
+def test_an_exposure_constant_within_sellers_has_no_level_2(frame_of, known) -> None:
+    firm = draw_firm(seed=3, sellers=45, deals=30)
+    rate = {f"r{s:03}": 0.05 + s / 500 for s in range(45)}
+    for deal in firm["deal_outcomes"]:
+        deal["emcr"] = rate[deal["rep_id"]]
+    table = estimate(frame_of, firm, known)
+    for specification in SEPARATION:
+        found = row(table, "churn_180d", specification)
+        assert (found["estimate"], found["warnings"]) == (None, "no_within_variation")
+    assert row(table, "churn_180d", "unadjusted")["estimate"] is not None
+
+
+def test_few_sellers_are_warned_of_and_four_are_hidden(frame_of, known) -> None:
+    few = estimate(frame_of, draw_firm(sellers=12, seed=4), known)
+    assert "few_clusters" in row(few, "churn_180d", HEADLINE)["warnings"]
+    hidden = estimate(frame_of, draw_firm(sellers=4, deals=60, seed=4), known)
+    found = row(hidden, "churn_180d", HEADLINE)
+    assert found["suppressed"]
+    numbers = (
+        "estimate",
+        "estimate_lo",
+        "estimate_hi",
+        "p_value",
+        "q_value",
+        "n",
+        "events",
+        "n_clusters",
+        "n_accounts",
+    )
+    assert {found[name] for name in numbers} == {None}
+    assert "too few sellers" in found["sentence"]
+
+
+def test_unknown_knowledge_time_and_young_cohorts_are_warned_of(frame_of, firm, known) -> None:
+    blind = replace(known, columns={})
+    young = {**firm, "deal_outcomes": [
+        r | {"observed_until": date(2024, 9, 30), "churned_on": r["churned_on"] if (r["churned_on"] or END) <= date(2024, 9, 30) else None}
+        for r in firm["deal_outcomes"] if r["closed_on"] <= date(2024, 9, 1)
+    ]}  # fmt: skip
+    found = row(estimate(frame_of, young, blind), "churn_180d", HEADLINE)
+    assert {"knowledge_time_unknown", "immature_cohort"} <= set(found["warnings"].split(", "))
+    assert 0 < found["mature_share"] < 0.8
+
+
+def test_signs_that_disagree_are_warned_of(frame_of, known) -> None:
+    """Churn that depends on the time left in the period only: as late deals have higher rates, dropping the bins finds them."""
+    firm = draw_firm(seed=5, ratio=1.0, deals=60)
+    rng = np.random.default_rng(5)
+    for deal in firm["deal_outcomes"]:
+        late = deal["days_to_period_end"] < 20
+        deal["emcr"] = float(np.clip(0.10 + 0.08 * late + 0.02 * rng.normal(), 0, 1).round(8))
+        log_hazard = 1.2 * late - 2.0 * (deal["emcr"] - 0.10) / 0.1 * 0.4
+        left = deal["closed_on"] + timedelta(days=int(rng.exponential(700 / np.exp(log_hazard))))
+        deal["churned_on"] = left if left <= END else None
+    table = estimate(frame_of, firm, known)
+    estimates = [row(table, "churn_180d", s)["estimate"] for s in SEPARATION]
+    assert estimates[1] > 1 > estimates[2]
+    assert all("timing_not_separable" in row(table, "churn_180d", s)["warnings"] for s in SEPARATION)
+
+
+def test_a_direction_that_turns_within_segments_is_warned_of(frame_of, known) -> None:
+    firm = draw_firm(seed=6, ratio=1.0)
+    rng = np.random.default_rng(6)
+    for deal in firm["deal_outcomes"]:
+        large = deal["segment"] == "large"
+        deal["emcr"] = float(np.clip((0.2 if large else 0.1) + 0.05 * rng.normal(), 0, 1).round(8))
+        log_hazard = 1.5 * large - 4 * deal["emcr"]
+        left = deal["closed_on"] + timedelta(days=int(rng.exponential(900 / np.exp(log_hazard))))
+        deal["churned_on"] = left if left <= END else None
+    found = row(estimate(frame_of, firm, known), "churn_180d", "unadjusted")
+    assert {"simpson", "composition_change"} <= set(found["warnings"].split(", "))
+
+
+def test_the_table_fits_its_contract_and_row_order_changes_no_byte(table, frame_of, firm, known) -> None:
+    contract = TABLES["incentive_effects"]
+    first = table
+    second = estimate(frame_of, {name: rows[::-1] for name, rows in firm.items()}, known)
+    assert first.schema == contract.schema
+    assert_frame_equal(first, second, check_exact=True)
+    assert not first.select(pl.any_horizontal(rule.broken for rule in contract.rules).any()).item()
+    assert not first.select(contract.key).is_duplicated().any()
+
+
+def test_without_pay_data_pressure_is_primary(frame_of, firm, known) -> None:
+    bare = {**firm, "deal_incentives": [], "deal_outcomes": [
+        r | {"emcr": None, "relative_intensity": None, "days_to_period_end": None} for r in firm["deal_outcomes"]
+    ]}  # fmt: skip
+    table = estimate(frame_of, bare, known)
+    assert set(table["exposure"]) == {
+        "closing_load",
+        "month_end",
+        "cycle_days",
+        "discount_share",
+        "touches_30d",
+    }
+    primary = table.filter(test_family="primary", outcome="churn_180d")
+    assert set(primary["specification"]) == {"seller_period"}
+    assert primary.height == 5
+
+
+def test_an_empty_firm_has_no_rows(frame_of, known) -> None:
+    nothing = {name: [] for name in ("deal_outcomes", "deal_incentives", "feedback_hops", "customer_events")}
+    assert estimate(frame_of, nothing, known).is_empty()

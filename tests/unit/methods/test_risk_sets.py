@@ -1,0 +1,87 @@
+"""The partial likelihood, held against lifelines and published numbers; why it is needed where everybody has the event."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from assets.methods.poisson import PoissonFit, fit_poisson
+from assets.methods.risk_sets import expand_risk_sets, fit_stratified_cox
+
+ROSSI = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
+
+
+def plain_errors(fit: PoissonFit) -> np.ndarray:
+    return np.sqrt(np.diag(np.linalg.inv(fit.information)))
+
+
+def test_rossi_gives_the_published_numbers() -> None:
+    d = pytest.importorskip("lifelines.datasets").load_rossi()
+    n = len(d)
+    fit = fit_stratified_cox(
+        d[ROSSI].to_numpy(float), np.zeros(n), d["week"].to_numpy(float), d["arrest"].to_numpy(float), np.zeros(n, dtype=int),
+        np.arange(n), ROSSI,
+    )  # fmt: skip
+    found = {
+        k: (round(b, 4), round(s, 4))
+        for k, b, s in zip(fit.names, fit.coefficients, plain_errors(fit), strict=True)
+    }
+    assert found["fin"] == (-0.3794, 0.1914)
+    assert found["age"] == (-0.0574, 0.0220)
+    assert found["prio"] == (0.0915, 0.0286)
+    assert round(fit.log_likelihood, 4) == -658.7477
+    assert fit.groups == d["arrest"].sum()
+
+
+def test_robust_errors_are_those_of_lin_and_wei() -> None:
+    lifelines = pytest.importorskip("lifelines")
+    d = lifelines.datasets.load_rossi()
+    n = len(d)
+    d["week"] = d["week"] + np.arange(n) / 1_000  # without ties, which packages treat differently here
+    fit = fit_stratified_cox(
+        d[ROSSI].to_numpy(float), np.zeros(n), d["week"].to_numpy(float), d["arrest"].to_numpy(float), np.zeros(n, dtype=int),
+        np.arange(n), ROSSI,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = lifelines.CoxPHFitter().fit(d, "week", "arrest", robust=True)
+    factor = n / (n - 1) * (fit.n - 1) / (fit.n - 7)  # theirs is without
+    assert_allclose(fit.errors / factor**0.5, theirs.standard_errors_.to_numpy(), rtol=1e-6)
+
+
+def test_risk_sets_are_who_was_there() -> None:
+    # second stratum: one event and nobody to hold it against but itself; third: no event
+    entry, exit_ = np.array([0.0, 0, 2, 0, 0, 0]), np.array([3.0, 5, 4, 9, 1, 2])
+    event, stratum = np.array([1.0, 1, 0, 1, 0, 0]), np.array([0, 0, 0, 1, 2, 2])
+    row, group, chosen, weight = expand_risk_sets(entry, exit_, event, stratum)
+    sets = {g: set(row[group == g].tolist()) for g in set(group.tolist())}
+    assert sets == {0: {0, 1, 2}, 1: {1}}
+    assert [int(row[(group == g) & (chosen > 0)][0]) for g in (0, 1)] == [0, 1]
+    assert (weight == 1).all()
+
+
+def paired(seed: int, n: int = 4_000) -> tuple[np.ndarray, ...]:
+    """Pairs with a frailty of their own, everybody followed to the event; a hazard ratio of 1 / 1.2."""
+    rng = np.random.default_rng(seed)
+    pair = np.repeat(np.arange(n // 2), 2)
+    x = rng.normal(size=n)
+    time = rng.exponential(1 / (np.exp(rng.normal(size=n // 2))[pair] * 1.2**-x))
+    return x[:, None], time, pair, pair // 20
+
+
+def test_where_everybody_has_the_event_absorbed_effects_mislead_and_risk_sets_do_not() -> None:
+    x, time, pair, cluster = paired(3)
+    everybody = np.ones(time.size)
+    right = fit_stratified_cox(x, np.zeros(time.size), time, everybody, pair, cluster, ["x"])
+    edges = np.array([0, 0.05, 0.2, 0.5, 1, 2, 5, 1_000])
+    risk = np.clip(time[:, None] - edges[:-1], 0, np.diff(edges))
+    events = ((time[:, None] > edges[:-1]) & (time[:, None] <= edges[1:])).astype(float)
+    wrong = fit_poisson(x, events, risk, pair, cluster, ["x"])
+    truth = -np.log(1.2)
+    assert abs(right.coefficients[0] - truth) < 3 * right.errors[0]
+    assert (
+        wrong.coefficients[-1] < truth - 0.05
+    )  # away from nothing, whatever the sample: the baseline takes the frailty in
