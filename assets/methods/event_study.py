@@ -113,9 +113,7 @@ def fit_event_study(rows: EventRows, level: float = 0.95) -> EventStudy:
         else _contrast(fit.estimate, fit.covariance, w, fit.freedom, level)
         for r, w in zip(relative, periods, strict=True)
     )
-    average = _contrast(
-        fit.estimate, fit.covariance, _weigh(own[:, 1] >= 0, share), fit.freedom, level
-    )
+    average = _contrast(fit.estimate, fit.covariance, _weigh(own[:, 1] >= 0, share), fit.freedom, level)
     before = [w for r, w in zip(relative, periods, strict=True) if r < REFERENCE and w.any()]
     return EventStudy(
         relative=relative,
@@ -147,7 +145,7 @@ def _contrast(estimate: Floats, covariance: Floats, weight: Floats, freedom: int
 
 
 def _test_zero(estimate: Floats, covariance: Floats, weights: list[Floats], freedom: int) -> float:
-    """p of the joint hypothesis that every weighted mean is 0."""
+    """P of the joint hypothesis that every weighted mean is 0."""
     if not weights:
         return float("nan")
     a = np.array(weights)

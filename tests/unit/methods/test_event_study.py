@@ -15,7 +15,13 @@ from assets.methods.within import Panel, fit_within
 
 
 def make_rows(
-    seed: int, *, units: int = 60, times: int = 12, effect: dict[int, float], drift: float = 0.0, noise: float = 0.1
+    seed: int,
+    *,
+    units: int = 60,
+    times: int = 12,
+    effect: dict[int, float],
+    drift: float = 0.0,
+    noise: float = 0.1,
 ) -> EventRows:
     """A third of the units untreated, the others treated in period 5 or 8; the effect differs by cohort."""
     draw = np.random.default_rng(seed)
@@ -27,7 +33,9 @@ def make_rows(
     level, season = draw.normal(size=units), draw.normal(size=times)
     treated = cohort != UNTREATED
     gain = np.array([effect.get(int(c), 0.0) for c in cohort]) * (treated & (relative >= 0))
-    outcome = level[unit] + season[time] + gain + drift * treated * relative + noise * draw.normal(size=len(unit))
+    outcome = (
+        level[unit] + season[time] + gain + drift * treated * relative + noise * draw.normal(size=len(unit))
+    )
     weight = draw.integers(1, 9, size=len(unit)).astype(float)
     return EventRows(unit, time, cohort, relative, outcome, weight)
 
@@ -94,7 +102,9 @@ def test_event_study_equals_the_saturated_regression_of_pyfixest() -> None:
             assert contrast.estimate == 0
             continue
         total = sum(w for _, w in weights[int(r)])
-        assert contrast.estimate == pytest.approx(sum(coef[n] * w for n, w in weights[int(r)]) / total, rel=1e-7)
+        assert contrast.estimate == pytest.approx(
+            sum(coef[n] * w for n, w in weights[int(r)]) / total, rel=1e-7
+        )
     # the error of a period that only one cohort reaches is that coefficient's own
     last = int(np.flatnonzero(found.relative == 6)[0])
     assert found.periods[last].error == pytest.approx(oracle.se()["c0_p6"], rel=1e-6)
@@ -128,7 +138,9 @@ def test_intervals_hold_the_planted_effect() -> None:
 def test_nothing_is_told_without_units_to_compare_with() -> None:
     rows = make_rows(6, effect={0: 1.0})
     only = rows.cohort == 0
-    alone = EventRows(*(getattr(rows, n)[only] for n in ("unit", "time", "cohort", "relative", "outcome", "weight")))
+    alone = EventRows(
+        *(getattr(rows, n)[only] for n in ("unit", "time", "cohort", "relative", "outcome", "weight"))
+    )
     found = fit_event_study(alone)
     assert np.isnan(found.average.estimate)
     assert all(np.isnan(c.estimate) for c in found.periods)
@@ -144,7 +156,9 @@ def test_a_unit_in_two_places_is_refused() -> None:
 @given(st.integers(0, 10_000), st.floats(-5, 5), st.floats(0.1, 10))
 def test_shifting_and_scaling_the_outcome_scales_the_estimate(seed: int, shift: float, scale: float) -> None:
     rows = make_rows(seed, effect={0: 0.5, 1: 0.5})
-    moved = EventRows(rows.unit, rows.time, rows.cohort, rows.relative, rows.outcome * scale + shift, rows.weight)
+    moved = EventRows(
+        rows.unit, rows.time, rows.cohort, rows.relative, rows.outcome * scale + shift, rows.weight
+    )
     first, second = fit_event_study(rows), fit_event_study(moved)
     assert second.average.estimate == pytest.approx(first.average.estimate * scale, rel=1e-6, abs=1e-9)
     assert second.pre_trend_p == pytest.approx(first.pre_trend_p, rel=1e-5, abs=1e-9)
