@@ -1,0 +1,150 @@
+"""Moves between plans: who is treated, who is compared, and what is found where it was planted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from assets.company import Company
+from assets.evidence.plan_changes import estimate_plan_changes, list_moves
+from tests.unit.evidence.conftest import FrameOf
+
+MOVED = date(2024, 5, 15)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def assigned(rep: str, plan: str, version: int, start: date, end: date | None = None) -> dict[str, object]:
+    return {
+        "rep_id": rep,
+        "plan_id": plan,
+        "version": version,
+        "valid_from": start,
+        "valid_to": end,
+        "recorded_at": LONG_AGO,
+    }
+
+
+def test_only_a_change_of_plan_or_version_is_a_move(frame_of: FrameOf) -> None:
+    moves = list_moves(
+        frame_of(
+            "plan_assignments",
+            [
+                assigned("a", "AE", 1, date(2023, 1, 1), date(2024, 1, 1)),
+                assigned("a", "AE", 1, date(2024, 1, 1), MOVED),  # the same terms again
+                assigned("a", "AE", 2, MOVED, date(2025, 1, 1)),
+                assigned("a", "KEY", 1, date(2025, 1, 1)),
+                assigned("b", "AE", 2, date(2023, 1, 1)),
+            ],
+        )
+    )
+    assert moves.select("rep_id", "plan_change", "moved_on", "after_on", "before_on").rows() == [
+        ("a", "AE 1 > AE 2", MOVED, None, date(2025, 1, 1)),
+        ("a", "AE 2 > KEY 1", date(2025, 1, 1), MOVED, None),
+    ]
+
+
+def make_firm(
+    seed: int, frame_of: FrameOf, *, gain: float, moved: int = 30, others: int = 30, season: float = 0.1
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Sellers with a deal every six days for four years; those moved lose `gain` more customers from their day on."""
+    draw = np.random.default_rng(seed)
+    sellers = moved + others
+    starts = [MOVED + timedelta(days=200 * (number % 2)) for number in range(sellers)]  # two cohorts
+    plans: list[Mapping[str, object]] = []
+    for number in range(sellers):
+        rep = f"r{number:02d}"
+        if number < moved:
+            plans += [
+                assigned(rep, "AE", 1, date(2022, 1, 1), starts[number]),
+                assigned(rep, "AE", 2, starts[number]),
+            ]
+        else:
+            plans.append(assigned(rep, "KEY", 1, date(2022, 1, 1)))
+    number, step = np.repeat(np.arange(sellers), 240), np.tile(np.arange(240), sellers)
+    closed = np.datetime64("2022-06-01") + 6 * step
+    after = (number < moved) & (closed >= np.array(starts, dtype="datetime64[D]")[number])
+    month = closed.astype("datetime64[M]").astype(int) % 12 + 1
+    risk = draw.uniform(0.1, 0.3, sellers)[number] + season * np.isin(month, (11, 12)) + gain * after
+    rep = pl.Series([f"r{n:02d}" for n in number])
+    deals = pl.DataFrame({"rep_id": rep, "step": step, "closed_on": closed, "churned_180d": draw.random(len(step)) < risk}).select(
+        "rep_id", "closed_on", "churned_180d", opportunity_id=pl.format("{}-{}", "rep_id", "step"), account_id="rep_id",
+        emcr=pl.lit(0.1), mature_180d=pl.lit(value=True), complaints_180d=pl.lit(0, pl.Int64), refunded_180d=pl.lit(value=False),
+        clawed_back_180d=pl.lit(value=False),
+    )  # fmt: skip
+    return deals.lazy(), frame_of("plan_assignments", plans)
+
+
+def row(found: pl.DataFrame, outcome: str, term: str, change: str = "AE 1 > AE 2") -> dict[str, object]:
+    return found.row(
+        by_predicate=(pl.col("plan_change") == change)
+        & (pl.col("outcome") == outcome)
+        & (pl.col("term") == term),
+        named=True,
+    )
+
+
+def test_a_planted_effect_is_found_and_the_placebo_finds_nothing(frame_of: FrameOf, company: Company) -> None:
+    held = {"average": 0, "placebo": 0}
+    for seed in range(12):
+        found = estimate_plan_changes(*make_firm(seed, frame_of, gain=0.15), company)
+        average, placebo = row(found, "churn_180d", "average"), row(found, "churn_180d", "placebo")
+        held["average"] += average["estimate_lo"] <= 0.15 <= average["estimate_hi"]  # type: ignore[operator]
+        held["placebo"] += placebo["estimate_lo"] <= 0 <= placebo["estimate_hi"]  # type: ignore[operator]
+        assert average["p_value"] < 0.001  # type: ignore[operator]
+        assert (average["n_treated"], average["n_compared"], average["evidence_level"]) == (30, 30, 4)
+    assert min(held.values()) >= 9, held  # binomial(12, 0.95): fewer than 9 has a chance of 0.0002
+
+
+def test_the_opposite_and_nothing_are_found_as_well(frame_of: FrameOf, company: Company) -> None:
+    better = row(estimate_plan_changes(*make_firm(3, frame_of, gain=-0.1), company), "churn_180d", "average")
+    assert better["estimate_hi"] < 0  # type: ignore[operator]
+    nothing = [
+        row(estimate_plan_changes(*make_firm(seed, frame_of, gain=0.0), company), "churn_180d", "average")[
+            "p_value"
+        ]
+        for seed in range(12)
+    ]
+    assert sum(p < 0.05 for p in nothing) <= 3  # type: ignore[operator]
+
+
+def test_volume_counts_months_without_a_deal(frame_of: FrameOf, company: Company) -> None:
+    deals, plans = make_firm(1, frame_of, gain=0.0)
+    # those moved sell every second deal only, from their day on: 30.4375 / 6 deals a month less a half
+    number = pl.col("opportunity_id").str.split("-").list.get(1).cast(pl.Int64)
+    rep = pl.col("rep_id").str.strip_prefix("r").cast(pl.Int64)
+    start = pl.lit(MOVED) + pl.duration(days=200) * (rep % 2)
+    kept = deals.filter((rep >= 30) | (pl.col("closed_on") < start) | (number % 2 == 0))
+    found = row(estimate_plan_changes(kept, plans, company), "deals_won", "average")
+    assert found["estimate"] == pytest.approx(-30.4375 / 12, abs=0.15)
+
+
+def test_few_sellers_are_hidden_and_nobody_to_compare_with_is_said(
+    frame_of: FrameOf, company: Company
+) -> None:
+    few = estimate_plan_changes(*make_firm(1, frame_of, gain=0.1, moved=4), company)
+    assert few["suppressed"].all()
+    assert few["estimate"].is_null().all()
+    alone = estimate_plan_changes(*make_firm(1, frame_of, gain=0.1, others=0), company)
+    assert alone["estimate"].is_null().all()
+    assert set(row(alone, "churn_180d", "average")["warnings"]) >= {"no_within_variation"}  # type: ignore[call-overload]
+
+
+def test_rare_events_give_no_estimate(frame_of: FrameOf, company: Company) -> None:
+    found = row(estimate_plan_changes(*make_firm(1, frame_of, gain=0.1), company), "refund_180d", "average")
+    assert found["estimate"] is None
+    assert "few_events" in found["warnings"]  # type: ignore[operator]
+
+
+def test_row_order_changes_nothing(frame_of: FrameOf, company: Company) -> None:
+    deals, plans = make_firm(2, frame_of, gain=0.1)
+    first = estimate_plan_changes(deals, plans, company)
+    again = estimate_plan_changes(
+        deals.collect().sample(fraction=1, shuffle=True, seed=3).lazy(),
+        plans.collect().reverse().lazy(),
+        company,
+    )
+    assert first.equals(again)
