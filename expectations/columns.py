@@ -630,6 +630,12 @@ _ALL: list[Column] = [
         q_value="False-discovery rate (Benjamini-Hochberg) within the family; null outside.",
     ),
     Column("n_clusters", Kind.COUNT, "Sellers that the errors are clustered by.", "sellers", minimum=0),
+    Column("plan_change", Kind.TEXT, "The move: plan and version before and after; `all` for every seller's first move."),
+    Column("term", Kind.CATEGORY, "Mean over the year after the move, one quarter beside the last before it, or a pretended move before the real one.", values=("average", "quarter", "placebo")),
+    Column("relative_period", Kind.COUNT, "Quarter of 91 days from the move: 0 is the first after it, -1 the last before; null where the row is no single quarter.", "quarters"),
+    Column("pre_trend_p", Kind.ESTIMATE, "p value that the quarters before the move did not differ; small: sellers were not on a common course.", "probability", minimum=0, maximum=1),
+    Column("n_treated", Kind.COUNT, "Sellers who were moved.", "sellers", minimum=0),
+    Column("n_compared", Kind.COUNT, "Sellers who never were.", "sellers", minimum=0),
     Column("e_value", Kind.ESTIMATE, "Risk ratio that an unmeasured confounder would need with both to explain the estimate away.", "ratio", minimum=1),
     Column("e_value_bound", Kind.ESTIMATE, "The same for the limit nearer 1; 1 where the interval holds 1.", "ratio", minimum=1),
     # ---- quality ----------------------------------------------------------------------------------------------------------

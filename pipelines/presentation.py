@@ -226,5 +226,6 @@ _GROUPS = {
     "incentive_value": "evidence",
     "conduct_indicators": "evidence",
     "value_drift": "evidence",
+    "plan_change_effects": "evidence",
     "board_scorecard": "board",
 }

@@ -19,6 +19,7 @@ from assets.evidence.suppression import MIN_SELLERS
 from assets.incentives.knowledge import span_versions
 from assets.methods.event_study import REFERENCE, UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
 from expectations.cautions import Caution
+from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
 
 QUARTER_DAYS: Final = 91
 QUARTERS: Final = 4
@@ -119,7 +120,7 @@ def estimate_plan_changes(
         for change, treated in _list_designs(moves)
         for row in _estimate(change, treated, moves, deals, spans)
     ]
-    return pl.DataFrame(rows, schema=_ROW, orient="row").sort(
+    return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
     )
 
@@ -152,15 +153,8 @@ def _list_spans(plan_assignments: pl.LazyFrame, deals: pl.DataFrame, as_of: date
     )
 
 
-_ROW: Final = {
-    "plan_change": pl.String(), "outcome": pl.String(), "term": pl.String(), "relative_period": pl.Int64(),
-    "estimate": pl.Float64(), "estimate_lo": pl.Float64(), "estimate_hi": pl.Float64(), "scale": pl.String(),
-    "p_value": pl.Float64(), "pre_trend_p": pl.Float64(), "n": pl.Int64(), "n_treated": pl.Int64(),
-    "n_compared": pl.Int64(), "estimator": pl.String(), "evidence_level": pl.Int64(), "warnings": pl.List(pl.String()),
-    "suppressed": pl.Boolean(), "sentence": pl.String(),
-}  # fmt: skip
-
 ESTIMATOR: Final = "interaction-weighted event study (Sun and Abraham 2021), within sellers and months"
+ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody sold differently because the move was coming; moves of some sellers did not touch the others"
 
 
 def _estimate(
@@ -176,9 +170,10 @@ def _estimate(
         too_few = outcome.kind == "share" and events < FEW_EVENTS
         warnings = _warn(study, few_events=too_few)
         facts: dict[str, object] = {
-            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "n": deals_behind, "n_treated": study.n_treated,
-            "n_compared": study.n_compared, "estimator": ESTIMATOR, "evidence_level": 4, "warnings": warnings,
-            "pre_trend_p": study.pre_trend_p, "suppressed": hidden,
+            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "n": None if hidden else deals_behind,
+            "n_treated": None if hidden else study.n_treated, "n_compared": None if hidden else study.n_compared,
+            "estimator": ESTIMATOR, "evidence_level": 4, "assumptions": ASSUMPTIONS, "warnings": ", ".join(warnings),
+            "pre_trend_p": None if hidden or isnan(study.pre_trend_p) else round(study.pre_trend_p, 8), "suppressed": hidden,
         }  # fmt: skip
         terms: list[tuple[str, int | None, Contrast]] = [
             ("average", None, study.average),

@@ -13,6 +13,7 @@ from expectations.model import Audience, Kind, Layer, Presence, Rule, Table, pic
 
 _c = pl.col
 _WORD = "|".join(Caution)
+_WARNINGS = rf"^(?:(?:{_WORD})(?:, (?:{_WORD}))*)?$"
 
 INCENTIVE_EFFECTS = Table(
     Layer.MARTS,
@@ -53,7 +54,7 @@ INCENTIVE_EFFECTS = Table(
         ),
         Rule(
             "warnings_are_known_words",
-            _c("warnings").str.contains(rf"^(?:(?:{_WORD})(?:, (?:{_WORD}))*)?$"),
+            _c("warnings").str.contains(_WARNINGS),
             "A fixed vocabulary can be filtered on.",
         ),
         Rule(
@@ -68,4 +69,50 @@ INCENTIVE_EFFECTS = Table(
     do_not="Do not pick the row with the largest ratio: the primary rows were chosen before looking, the others show how much the choice matters.",
 )  # fmt: skip
 
-TABLES = (INCENTIVE_EFFECTS,)
+_OUTCOME = replace(
+    VOCABULARY["outcome"],
+    kind=Kind.TEXT,
+    values=(),
+    description="What is followed: churn_180d, ..., emcr_as_known (how far the move changed the incentive), deals_won (volume).",
+    presence=Presence.REQUIRED,
+)
+
+PLAN_CHANGE_EFFECTS = Table(
+    Layer.MARTS,
+    "plan_change_effects",
+    title="What changed for customers when sellers were moved to another pay plan.",
+    grain="one row per plan change, outcome, term and quarter from the move",
+    key=("plan_change", "outcome", "term", "relative_period"),
+    columns=(
+        *pick(VOCABULARY, "plan_change!!"),
+        _OUTCOME,
+        *pick(VOCABULARY, "term!! relative_period evidence_level!! estimator!!"),
+        *(
+            replace(VOCABULARY[name], unit="on the row's scale", minimum=None)
+            for name in ("estimate", "estimate_lo", "estimate_hi")
+        ),
+        replace(VOCABULARY["scale"], description="Unit of the estimate: a difference in this.", presence=Presence.REQUIRED),
+        *pick(VOCABULARY, "p_value pre_trend_p"),
+        replace(VOCABULARY["n"], description="Deals behind the row.", unit="deals"),
+        *pick(VOCABULARY, "n_treated n_compared assumptions!! warnings!! suppressed!! sentence!!"),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | (_c("estimate").is_null() & _c("n").is_null()), SUPPRESSED_IS_NULL),
+        Rule(
+            "estimates_lie_in_their_interval",
+            (_c("estimate_lo") <= _c("estimate") + 1e-8) & (_c("estimate") <= _c("estimate_hi") + 1e-8),
+            "An interval holds its estimate.",
+        ),
+        Rule("warnings_are_known_words", _c("warnings").str.contains(_WARNINGS), "A fixed vocabulary can be filtered on."),
+        Rule(
+            "only_quarters_have_a_number",
+            _c("relative_period").is_not_null() == (_c("term") == "quarter"),
+            "A mean over quarters is no quarter.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT plan_change, outcome, estimate, estimate_lo, estimate_hi, pre_trend_p, sentence FROM marts.plan_change_effects WHERE term = 'average' ORDER BY plan_change, outcome",
+    do_not="Do not read an average without its `placebo` row and `pre_trend_p`: where those find something, the sellers were not comparable.",
+)  # fmt: skip
+
+TABLES = (INCENTIVE_EFFECTS, PLAN_CHANGE_EFFECTS)

@@ -130,13 +130,13 @@ def test_few_sellers_are_hidden_and_nobody_to_compare_with_is_said(
     assert few["estimate"].is_null().all()
     alone = estimate_plan_changes(*make_firm(1, frame_of, gain=0.1, others=0), company)
     assert alone["estimate"].is_null().all()
-    assert set(row(alone, "churn_180d", "average")["warnings"]) >= {"no_within_variation"}  # type: ignore[call-overload]
+    assert "no_within_variation" in str(row(alone, "churn_180d", "average")["warnings"])
 
 
 def test_rare_events_give_no_estimate(frame_of: FrameOf, company: Company) -> None:
     found = row(estimate_plan_changes(*make_firm(1, frame_of, gain=0.1), company), "refund_180d", "average")
     assert found["estimate"] is None
-    assert "few_events" in found["warnings"]  # type: ignore[operator]
+    assert "few_events" in str(found["warnings"])
 
 
 def test_row_order_changes_nothing(frame_of: FrameOf, company: Company) -> None:
