@@ -16,7 +16,7 @@ from assets.methods.rates import Interval
 
 Floats = npt.NDArray[np.float64]
 
-REPLICATES: Final = 999
+REPLICATES: Final = 499
 _WEIGHTS_AT_ONCE: Final = 2_000_000
 
 
