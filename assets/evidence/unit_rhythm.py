@@ -156,7 +156,6 @@ class _Described:
     """A unit's sums and their replicates: thirds (b, 3 m), months and ends of months (b, m), sellers' own (s, m, 3)."""
 
     span: Span
-    seeds: str
     test: PeriodTest
     thirds: Mapping[str, Floats]
     months: Mapping[str, Floats]
@@ -186,7 +185,6 @@ class _Described:
         span = Span(days.span.month[start:], days.span.days[start:])
         return cls(
             span=span,
-            seeds=name,
             test=find_period(thirds["won"][0].reshape(-1, THIRDS), span, derive_seed(name, "phases")),
             thirds=thirds,
             months={name: t[:, ::3] + t[:, 1::3] + t[:, 2::3] for name, t in thirds.items()},
@@ -203,7 +201,7 @@ class _Described:
         # of one cycle nothing can be drawn: sellers alone
         kinds = (self.own["won"].shape[0], cycles.is_full.size)
         drawn = min(kind for kind in kinds if kind > 1) if max(kinds) > 1 else 1
-        weights = draw_weights(cycles.is_full.size, REPLICATES, derive_seed(self.seeds, period))
+        weights = draw_weights(cycles.is_full.size, REPLICATES, derive_seed("sales_rhythm cycles", period))
         cells = self.thirds if period == "month" else self.months
         sums = {
             measure: np.bincount(cycles.phase, table[0], cycles.phases) for measure, table in cells.items()
