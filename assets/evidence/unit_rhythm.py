@@ -14,8 +14,10 @@ from assets.evidence.dimensions import ALL, UNKNOWN
 from assets.evidence.selling_days import SellingDays
 from assets.evidence.suppression import hide_small_cells
 from assets.methods.fiscal import MONTHS_IN
+from assets.methods.rates import Interval
 from assets.methods.resampling import REPLICATES, derive_seed, draw_totals, draw_weights, read_interval
 from assets.methods.rhythm import (
+    THIRDS,
     Cycles,
     PeriodTest,
     Span,
@@ -151,12 +153,12 @@ def describe_units(days: SellingDays, *, has_activities: bool) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class _Described:
-    """A unit's sums and their replicates: thirds (b, m, 3), ends of months (b, m), sellers' own (s, m, 3)."""
+    """A unit's sums and their replicates: thirds (b, 3 m), months and ends of months (b, m), sellers' own (s, m, 3)."""
 
     span: Span
-    seeds: str
     test: PeriodTest
     thirds: Mapping[str, Floats]
+    months: Mapping[str, Floats]
     last_days: Mapping[str, Floats]
     first_days: Floats
     final_days: Floats
@@ -178,17 +180,14 @@ class _Described:
         flat = np.concatenate([table.reshape(unit.members.size, -1) for table in own], axis=1)
         totals = draw_totals(flat, REPLICATES, derive_seed(name, "sellers"))
         ends = np.cumsum([table[0].size for table in own])[:-1]
-        drawn = [
-            part.reshape(-1, *table.shape[1:])
-            for part, table in zip(np.split(totals, ends, axis=1), own, strict=True)
-        ]
+        drawn = np.split(totals, ends, axis=1)
         thirds = dict(zip(days.thirds, drawn, strict=False))
         span = Span(days.span.month[start:], days.span.days[start:])
         return cls(
             span=span,
-            seeds=name,
-            test=find_period(thirds["won"][0], span, derive_seed(name, "phases")),
+            test=find_period(thirds["won"][0].reshape(-1, THIRDS), span, derive_seed(name, "phases")),
             thirds=thirds,
+            months={name: t[:, ::3] + t[:, 1::3] + t[:, 2::3] for name, t in thirds.items()},
             last_days=dict(zip(days.last_days, drawn[len(thirds) :], strict=False)),
             first_days=drawn[-2],
             final_days=drawn[-1],
@@ -202,8 +201,8 @@ class _Described:
         # of one cycle nothing can be drawn: sellers alone
         kinds = (self.own["won"].shape[0], cycles.is_full.size)
         drawn = min(kind for kind in kinds if kind > 1) if max(kinds) > 1 else 1
-        weights = draw_weights(cycles.is_full.size, REPLICATES, derive_seed(self.seeds, period))
-        cells = {measure: _cells(table, cycles) for measure, table in self.thirds.items()}
+        weights = draw_weights(cycles.is_full.size, REPLICATES, derive_seed("sales_rhythm cycles", period))
+        cells = self.thirds if period == "month" else self.months
         sums = {
             measure: np.bincount(cycles.phase, table[0], cycles.phases) for measure, table in cells.items()
         }
@@ -228,8 +227,16 @@ class _Described:
                     stick = 3 * share_at_end(cells["activities"], cycles, weights)
                     whole["sustained_effort_index"] = np.where(stick > 0, 1 / stick, np.nan)
                 by_phase["activity_index"] = index_phases(cells["activities"], cycles, weights)
-        of_unit = {**_intervals(whole, drawn), **self._judge(period, cycles), **self._compare_sellers(cycles)}
+        last_days_closed = round(whole.pop("last_days_closed")[0])
+        judged = {name: read_interval(values, drawn) for name, values in whole.items()}
+        of_unit = {
+            "last_days_closed": last_days_closed,
+            **_read(judged),
+            **self._judge(period, cycles),
+            **self._compare_sellers(cycles),
+        }
         days = np.bincount(cycles.phase, cycles.days, cycles.phases)
+        phases = {name: read_interval(values, drawn) for name, values in by_phase.items()}
         for phase in np.unique(cycles.phase):
             yield {
                 "phase": int(phase) + 1,
@@ -239,7 +246,12 @@ class _Described:
                 "closed_deals": round(sums["closed"][phase]),
                 "n": round(sums["closed"][phase]),
                 "phase_activities": round(sums["activities"][phase]) if has_activities else None,
-                **_intervals({name: values[:, phase] for name, values in by_phase.items()}, drawn),
+                **_read(
+                    {
+                        name: Interval(i.estimate[phase], i.lo[phase], i.hi[phase])
+                        for name, i in phases.items()
+                    }
+                ),
                 **of_unit,
             }
 
@@ -260,7 +272,7 @@ class _Described:
         is_end = (self.span.month + 1) % months == 0
         weight = weights[:, self.span.month // months - self.span.month[0] // months]
         won, closed = (
-            ((self.last_days[m] * is_end * weight).sum(axis=1), (self.thirds[m].sum(axis=2) * weight).sum(axis=1))
+            ((self.last_days[m][:, is_end] * weight[:, is_end]).sum(axis=1), (self.months[m] * weight).sum(axis=1))
             for m in ("won", "closed")
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -283,19 +295,15 @@ class _Described:
 
 
 def _cells(table: Floats, cycles: Cycles) -> Floats:
-    """(b, m, 3) by cell of the candidate: (b, m) for months, (b, 3 m) for thirds."""
+    """(s, m, 3) by cell of the candidate: (s, m) for months, (s, 3 m) for thirds."""
     by_month = cycles.phase.size == table.shape[1]
     return table.sum(axis=2) if by_month else table.reshape(table.shape[0], -1)
 
 
-def _intervals(values: Mapping[str, Floats], units: int) -> Row:
-    """Estimate and limits of every named array (b,); counts have no interval, NaN is null."""
+def _read(intervals: Mapping[str, Interval]) -> Row:
+    """Estimate and limits of every name, rounded; NaN is null."""
     row: Row = {}
-    for name, drawn in values.items():
-        if name == "last_days_closed":
-            row[name] = round(drawn[0])
-            continue
-        interval = read_interval(drawn, units)
+    for name, interval in intervals.items():
         ends = {"": interval.estimate, "_lo": interval.lo, "_hi": interval.hi}
         row |= {name + end: None if np.isnan(v) else round(float(v), 8) for end, v in ends.items()}
     return row

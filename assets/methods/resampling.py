@@ -5,6 +5,7 @@ Every array of replicates holds the data itself in row 0, so that an estimate an
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -16,7 +17,7 @@ from assets.methods.rates import Interval
 
 Floats = npt.NDArray[np.float64]
 
-REPLICATES: Final = 999
+REPLICATES: Final = 499
 _WEIGHTS_AT_ONCE: Final = 2_000_000
 
 
@@ -25,13 +26,18 @@ def derive_seed(*names: str) -> int:
     return int.from_bytes(sha256("\x1f".join(names).encode()).digest()[:8], "big")
 
 
+@lru_cache(maxsize=64)
 def draw_weights(size: int, replicates: int, seed: int) -> Floats:
-    """How often each of `size` units is drawn: (1 + replicates, size); the first row is the data, each unit once."""
-    if size == 0:
-        return np.ones((replicates + 1, 0))
-    rng = np.random.Generator(np.random.PCG64(seed))
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=replicates)
-    return np.vstack([np.ones((1, size)), drawn.astype(np.float64)])
+    """How often each of `size` units is drawn: (1 + replicates, size); the first row is the data, each unit once.
+
+    Read only, and remembered: organisation units that share their cycles share the draws of them.
+    """
+    weights = np.ones((replicates + 1, size))
+    if size:
+        rng = np.random.Generator(np.random.PCG64(seed))
+        weights[1:] = rng.multinomial(size, np.full(size, 1 / size), size=replicates)
+    weights.flags.writeable = False
+    return weights
 
 
 def draw_totals(own: Floats, replicates: int, seed: int) -> Floats:

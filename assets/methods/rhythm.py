@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 THIRDS: Final = 3
 FULL_CYCLES: Final = 2
 """A period seen less than twice can't be told from a trend."""
-PERMUTATIONS: Final = 1999
+PERMUTATIONS: Final = 999
 _SLACK: Final = 1e-9  # equal patterns differ in the last digits, by the order of adding
 
 
