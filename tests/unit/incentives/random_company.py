@@ -74,6 +74,7 @@ class _Maker:
     plans: list[Plan] = field(init=False)
     spans: list[Span] = field(default_factory=list)
     past: list[Span] = field(default_factory=list)
+    later: list[Span] = field(default_factory=list)
     joined: dict[str, date] = field(default_factory=dict)
 
     def chance(self, probability: float, feature: str = "") -> bool:
@@ -87,7 +88,9 @@ class _Maker:
 
     def late(self, when: datetime) -> datetime:
         """Recorded on time, a little late, or weeks late."""
-        wait = self.draw.choice([timedelta(0), timedelta(0), timedelta(hours=7), self.draw.randint(1, 40) * DAY])
+        wait = self.draw.choice(
+            [timedelta(0), timedelta(0), timedelta(hours=7), self.draw.randint(1, 40) * DAY]
+        )
         self.met["recorded late"] += wait > timedelta(0)
         return when + wait
 
@@ -100,7 +103,8 @@ def make_company(seed: int, prefix: str, books: Books, setting: Setting | None =
 
     Not drawn, because the definitions leave it open: sellers who change between plans that multiply or gate unless pay
     is prorated by segments, or between plans of unlike components or currencies; sellers credited before they have a plan;
-    two credit types of one seller on one deal and component; changes of plan beside the pooled history of a plan.
+    two credit types of one seller on one deal and component; changes of plan beside the history of a plan; two plans on
+    one day of a period that is prorated by segments.
 
     Returns:
         How often each feature was met.
@@ -112,7 +116,9 @@ def make_company(seed: int, prefix: str, books: Books, setting: Setting | None =
     m.met[f"structure: {m.structure.name}"] += 1
     moves = not m.past and m.chance(0.45, "sellers may change plan")
     busy = m.structure.name == "single" and m.chance(0.06, "more than a dozen deals on one day")
-    m.plans = make_plans(draw, books, prefix, m.structure, m.spans, met=m.met, moves=moves, period=_period_of(m))
+    m.plans = make_plans(
+        draw, books, prefix, m.structure, m.spans, met=m.met, moves=moves, period=_period_of(m)
+    )
     reps = [f"{prefix}rep{i}" for i in range(draw.choice([2, 3, 3]))]
     for rep in reps:
         _make_seller(m, rep, moves=moves)
@@ -121,7 +127,7 @@ def make_company(seed: int, prefix: str, books: Books, setting: Setting | None =
             _make_results(m, rep)
     if m.chance(0.4, "spiff offered"):
         _make_spiffs(m)
-    for i in range(15 if busy else draw.randint(8, 13)):
+    for i in range(17 if busy else draw.randint(8, 13)):
         _make_deal(m, f"{prefix}deal{i:02d}", reps, busy=busy)
     n = 0
     for rep in reps:
@@ -149,6 +155,7 @@ def _choose_periods(m: _Maker) -> None:
     today = draw.choice([date(2025, 2, 10), date(2025, 3, 20), date(2024, 2, 20), date(2024, 10, 20)])
     now = next(i for i, (start, end) in enumerate(every) if start <= today < end)
     m.spans = every[now : now + draw.choice([1, 2, 2])]
+    m.later = every[now + len(m.spans) : now + len(m.spans) + 2]  # credit at cash may count there
     m.met["leap day"] += any(start <= date(2024, 2, 29) < end for start, end in m.spans)
     if m.chance(0.3, "history"):
         m.past = every[now - draw.choice([1, 2, 4, 5, 9]) : now]
@@ -164,13 +171,16 @@ def _period_of(m: _Maker) -> str:
 
 # ---- sellers
 def _make_seller(m: _Maker, rep: str, *, moves: bool) -> None:
-    draw, start, end = m.draw, *m.spans[0]
+    draw, start = m.draw, m.spans[0][0]
     m.add("reps", rep_id=rep, team=f"{m.prefix}{draw.choice(['north', 'south'])}")
     facts: Row = {"target_incentive": str(draw.randint(10, 40) * 1000)}
     if m.chance(0.03, "no target incentive"):
         facts = {}
     if m.chance(0.2, "draw"):
-        facts |= {"draw": "800", "draw_kind": draw.choice(["recoverable", "non_recoverable", "non_recoverable"])}
+        facts |= {
+            "draw": "800",
+            "draw_kind": draw.choice(["recoverable", "non_recoverable", "non_recoverable"]),
+        }
     joined = date(2020, 1, 1)
     if not m.past and m.chance(0.12, "joiner"):
         joined = start + draw.randint(5, 20) * DAY
@@ -179,28 +189,38 @@ def _make_seller(m: _Maker, rep: str, *, moves: bool) -> None:
     recorded = LONG_AGO
     if m.chance(0.12, "assignment recorded late"):
         recorded = m.instant(start + draw.randint(5, 20) * DAY)
-    on = {"rep_id": rep, "plan_id": plan.name, "version": 1, "valid_from": joined, "recorded_at": recorded, **facts}
+    on = {
+        "rep_id": rep,
+        "plan_id": plan.name,
+        "version": 1,
+        "valid_from": joined,
+        "recorded_at": recorded,
+        **facts,
+    }
     m.add("plan_assignments", **on)
     if moves and m.chance(0.6, "change of plan inside a period"):
         _move(m, on, plan)
-    elif m.chance(0.03, "two plans on one day"):
+    elif not m.past and plan.policy != "segment_prorated" and m.chance(0.06, "two plans on one day"):
         other = {**on, "plan_id": m.plans[1].name, "valid_from": start + draw.randint(20, 60) * DAY}
         m.add("plan_assignments", **other)
-    for span in (*m.past, *m.spans):
+    for span in (*m.past, *m.spans, *m.later):
         _make_quotas(m, rep, span)
-    del end
 
 
 def _move(m: _Maker, on: Row, plan: Plan) -> None:
     """To the plan's second version, or to the other plan; sometimes known only afterwards."""
     draw = m.draw
     start, end = m.spans[0]
-    moved = plan.changes_on if plan.changes_on else start + draw.randint(21, max(22, (end - start).days - 5)) * DAY
+    moved = plan.changes_on or start + draw.randint(21, max(22, (end - start).days - 5)) * DAY
     known = LONG_AGO if draw.random() < 0.4 else m.instant(moved + draw.randint(-10, 15) * DAY)
     m.met["change of plan known late"] += known > m.instant(moved)
     before = {**on, "valid_to": moved, "recorded_at": max(known, on["recorded_at"] + DAY)}
     m.add("plan_assignments", **before)
-    after = {"plan_id": plan.name, "version": 2} if plan.changes_on else {"plan_id": m.plans[1].name, "version": 1}
+    after = (
+        {"plan_id": plan.name, "version": 2}
+        if plan.changes_on
+        else {"plan_id": m.plans[1].name, "version": 1}
+    )
     m.met["second version of a plan"] += plan.changes_on is not None
     row = {**before, **after, "valid_from": moved}
     del row["valid_to"]
@@ -216,7 +236,7 @@ def _make_quotas(m: _Maker, rep: str, span: Span) -> None:
     for component in m.structure.components:
         measured = component in m.structure.measured
         amount = 100 if measured else draw.randint(30_000, 90_000)
-        if not measured and not past and m.chance(0.06, "no quota"):
+        if not measured and not past and m.chance(0.04, "no quota"):
             continue
         if not measured and m.chance(0.01, "quota of zero"):
             amount = 0
@@ -235,7 +255,7 @@ def _make_results(m: _Maker, rep: str) -> None:
     for component in m.structure.measured:
         if not m.past:
             m.books.quota(rep, "80", component=component, period_start=earlier[0], period_end=earlier[1])
-        for span in (earlier, *m.spans):
+        for span in (earlier, *m.spans, *m.later):
             if m.chance(0.15, "no result"):
                 continue
             recorded = m.instant(span[1] + draw.choice([1, 5, -20, -40]) * DAY)
@@ -250,7 +270,11 @@ def _make_spiffs(m: _Maker) -> None:
     draw = m.draw
     for i in range(draw.choice([1, 1, 2])):
         first = m.spans[0][0] + draw.randint(0, 40) * DAY
-        row: Row = {"spiff_id": f"{m.prefix}spiff{i}", "valid_from": first, "valid_to": first + draw.randint(5, 60) * DAY}
+        row: Row = {
+            "spiff_id": f"{m.prefix}spiff{i}",
+            "valid_from": first,
+            "valid_to": first + draw.randint(5, 60) * DAY,
+        }
         row |= draw.choice([{"amount": "250"}, {"rate": "0.015"}, {"amount": "90.55", "rate": "0.01"}])
         row["per"] = "unit" if m.chance(0.25, "spiff per unit") else "deal"
         row["currency"] = draw.choice([None, None, "EUR"])
@@ -295,7 +319,9 @@ def _draw_close(m: _Maker, *, busy: bool) -> tuple[datetime, bool]:
         return draw.choice(edges).astimezone(UTC), True
     if inside and m.chance(0.15, "close at a change of clocks or a leap day"):
         return draw.choice(inside).astimezone(UTC), True
-    return datetime.combine(start, time(0), UTC) + timedelta(days=draw.randint(0, days - 1), minutes=draw.randint(0, 1439)), True
+    return datetime.combine(start, time(0), UTC) + timedelta(
+        days=draw.randint(0, days - 1), minutes=draw.randint(0, 1439)
+    ), True
 
 
 def _make_deal(m: _Maker, deal: str, reps: list[str], *, busy: bool) -> None:
@@ -311,7 +337,7 @@ def _make_deal(m: _Maker, deal: str, reps: list[str], *, busy: bool) -> None:
     currency = "EUR" if m.chance(0.2, "another currency") else "USD"
     if not m.setting.credited:
         currency = draw.choice([currency, "USD"])
-    known = m.late(when)
+    known = when if busy else m.late(when)
     product = draw.choice([None, f"{m.prefix}box", f"{m.prefix}bag"])
     facts: Row = {"closed_time_known": timed, "currency": currency, "product_id": product}
     stamp = when.strftime("%Y-%m-%d %H:%M:%S")
@@ -325,7 +351,12 @@ def _make_deal(m: _Maker, deal: str, reps: list[str], *, busy: bool) -> None:
 
 
 def _credit_deal(
-    m: _Maker, deal: str, close: tuple[datetime, bool], sellers: tuple[str, list[str]], amount: int, currency: str
+    m: _Maker,
+    deal: str,
+    close: tuple[datetime, bool],
+    sellers: tuple[str, list[str]],
+    amount: int,
+    currency: str,
 ) -> None:
     draw, (when, _), (rep, others) = m.draw, close, sellers
     shares = [(rep, "1", "primary")]
@@ -345,7 +376,13 @@ def _credit_deal(
             if len(m.structure.credited) > 1 and draw.random() < 0.15:
                 continue
             name = "other" if m.chance(0.01, "component the plan does not have") else component
-            money = round(amount * float(weight) * draw.choice([1, 1, 1, 1.1]) * (1 if component == "commission" else 0.5), 2)
+            money = round(
+                amount
+                * float(weight)
+                * draw.choice([1, 1, 1, 1.1])
+                * (1 if component == "commission" else 0.5),
+                2,
+            )
             stated = {
                 "component": name, "split_weight": weight, "credit_type": kind, "currency": draw.choice([None, currency]),
                 "credit_id": f"{deal}/{seller}/{component}/{kind}", "recorded_at": m.late(when),
@@ -355,7 +392,11 @@ def _credit_deal(
                 taken = {s for s, *_ in shares}
                 to = draw.choice([seller, *[r for r in others if r not in taken]])
                 m.met["credit moved to another seller"] += to != seller
-                row = {**m.books.rows["credits"][-1], "rep_id": to, "credited_amount": str(round(money - 50, 2))}
+                row = {
+                    **m.books.rows["credits"][-1],
+                    "rep_id": to,
+                    "credited_amount": str(round(money - 50, 2)),
+                }
                 row["recorded_at"] += draw.randint(1, 30) * DAY
                 m.books.rows["credits"].append(row)
 
@@ -366,7 +407,9 @@ def _make_past_deal(m: _Maker, deal: str, rep: str, span: Span) -> None:
     stamp, amount = when.strftime("%Y-%m-%d %H:%M:%S"), str(m.draw.randint(5_000, 40_000))
     m.books.win(deal, rep, amount, stamp)
     for component in m.structure.credited if m.setting.credited else ():
-        m.books.credit(deal, rep, amount, stamp, component=component, credit_id=f"{deal}/{component}", split_weight="1")
+        m.books.credit(
+            deal, rep, amount, stamp, component=component, credit_id=f"{deal}/{component}", split_weight="1"
+        )
 
 
 def add_rates(books: Books) -> None:

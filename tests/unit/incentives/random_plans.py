@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 from pay_company import LONG_AGO, Books
@@ -39,10 +40,20 @@ STRUCTURES = (
     Structure("measured gate", ("commission",), ("quality",), {"quality": "gate"}),
     Structure("credited factor", ("commission", "margin"), (), {"margin": "multiplicative"}),
     Structure("credited gate", ("commission", "margin"), (), {"margin": "gate"}),
-    Structure("only factors", ("commission", "margin"), (), {"commission": "multiplicative", "margin": "multiplicative"}),
-    Structure("factor and gate", ("commission",), ("calls", "quality"), {"calls": "multiplicative", "quality": "gate"}),
+    Structure(
+        "only factors",
+        ("commission", "margin"),
+        (),
+        {"commission": "multiplicative", "margin": "multiplicative"},
+    ),
+    Structure(
+        "factor and gate",
+        ("commission",),
+        ("calls", "quality"),
+        {"calls": "multiplicative", "quality": "gate"},
+    ),
 )
-WEIGHTS = (9, 4, 2, 2, 2, 2, 2, 1, 1)
+WEIGHTS = (8, 4, 2, 2, 2, 2, 2, 1, 1)
 MEASURES = {"commission": "revenue", "margin": "margin", "calls": "activity", "quality": "quality"}
 
 
@@ -56,6 +67,7 @@ class Plan:
     zone: str
     credit_event: str | None
     changes_on: date | None  # day the second version starts
+    policy: str | None = None
 
 
 def make_plans(
@@ -85,8 +97,10 @@ def make_plans(
         name, zone = f"{prefix}plan{i}", draw.choice(ZONES)
         facts = {"currency": currency, "fx_policy": fx_policy, "mid_period_policy": policy, "timezone": zone}
         facts |= {"period": period, "fiscal_start_month": books.fiscal_start_month, "credit_event": event}
-        plans.append(Plan(name, zone, event, changes_on if i == 0 else None))
-        _Version(draw, books, name, 1, structure, basis, met).make(spans[0], facts, bounded=bounded, until=plans[-1].changes_on)
+        plans.append(Plan(name, zone, event, changes_on if i == 0 else None, policy))
+        _Version(draw, books, name, 1, structure, basis, met).make(
+            spans[0], facts, bounded=bounded, until=plans[-1].changes_on
+        )
         if plans[-1].changes_on:
             _Version(draw, books, name, 2, structure, basis, met).make(
                 spans[0], facts, bounded=bounded, since=plans[-1].changes_on
@@ -114,7 +128,12 @@ class _Version:
     ) -> None:  # fmt: skip
         draw = self.draw
         self.retroactive = self.chance(0.45, "retroactive tiers")
-        row = {"plan_id": self.plan, "version": self.number, "valid_from": since or date(2020, 1, 1), "recorded_at": LONG_AGO}
+        row = {
+            "plan_id": self.plan,
+            "version": self.number,
+            "valid_from": since or date(2020, 1, 1),
+            "recorded_at": LONG_AGO,
+        }
         row |= {"tier_method": "retroactive" if self.retroactive else "incremental", **facts}
         if bounded and self.chance(0.7, "cap"):
             row["cap"] = str(draw.randint(2500, 15000))
@@ -128,7 +147,14 @@ class _Version:
             row["recorded_at"] = known
         self.books.add("plans", **row, valid_to=until)
         if until is None and self.chance(0.1, "plan corrected"):
-            self.books.add("plans", **{**row, "cap": "4321.09", "recorded_at": max(known, row["recorded_at"] + timedelta(days=1))})
+            self.books.add(
+                "plans",
+                **{
+                    **row,
+                    "cap": "4321.09",
+                    "recorded_at": max(known, row["recorded_at"] + timedelta(days=1)),
+                },
+            )
         for component in self.structure.components:
             self._make_component(component, known)
 
@@ -146,24 +172,39 @@ class _Version:
         if combine == "gate":
             facts["gate_attainment"] = draw.choice(["0.3", "0.5", "0.9"])
         elif not measured and self.chance(0.25, "gate of its own"):
-            facts |= {"gate_attainment": draw.choice(["0.2", "0.6"]), "gate_from": draw.choice(["first_unit", "threshold"])}
-        if self.structure.name != "single" or basis == "target" or "gate_attainment" in facts or draw.random() < 0.3:
+            facts |= {
+                "gate_attainment": draw.choice(["0.2", "0.6"]),
+                "gate_from": draw.choice(["first_unit", "threshold"]),
+            }
+        if (
+            self.structure.name != "single"
+            or basis == "target"
+            or "gate_attainment" in facts
+            or draw.random() < 0.3
+        ):
             self.books.add("plan_components", **base, **facts, recorded_at=LONG_AGO)
             basis = facts["rate_basis"]
         if combine != "gate":
-            self._make_tiers(base, basis if combine == "additive" else "factor", measured=measured, known=known)
+            self._make_tiers(
+                base, basis if combine == "additive" else "factor", measured=measured, known=known
+            )
         self.met["share of target pay"] += basis == "target"
 
-    def _make_tiers(self, base: dict[str, Any], basis: str | None, *, measured: bool, known: datetime) -> None:
+    def _make_tiers(
+        self, base: dict[str, Any], basis: str | None, *, measured: bool, known: datetime
+    ) -> None:
         draw = self.draw
         edges = draw.choice([["0"], ["0", "1"], ["0", "0.4", "0.8"], ["0", "0.5", "1", "1.5"]])
         low, high = (0.02, 0.2) if basis in {None, "credit"} else (0.4, 2.0)
         if measured and basis == "credit":
             low, high = 5, 20
         rates = [str(round(draw.uniform(low, high), 4)) for _ in edges]
-        lumps = [None if basis == "factor" or not i else draw.choice([None, None, "300.5"]) for i, _ in enumerate(edges)]
+        lumps = [
+            None if basis == "factor" or not i else draw.choice([None, None, "300.5"])
+            for i, _ in enumerate(edges)
+        ]
         self.met["lump"] += any(lumps)
-        self.met["falling rate"] += any(float(b) < float(a) for a, b in zip(rates, rates[1:], strict=False))
+        self.met["falling rate"] += any(float(b) < float(a) for a, b in pairwise(rates))
         numbers = list(range(1, len(edges) + 1))
         if len(edges) > 2 and self.chance(0.04, "gap in the tiers"):
             numbers[-1] += 1
@@ -179,6 +220,16 @@ class _Version:
         product = basis != "factor" and not measured and self.chance(0.3, "tiers of a product")
         if product:
             name = self.plan.removesuffix(self.plan[self.plan.index("plan") :]) + "box"
-            for n, edge in enumerate(draw.choice([["0"], ["0", "0.7"]]), start=11):
+            # of the same need for a quota as the component's own tiers
+            simple = edges == ["0"] and "gate_attainment" not in base and basis != "target"
+            for n, edge in enumerate(["0"] if simple else ["0", "0.7"], start=11):
                 rate = str(round(draw.uniform(low, high), 4))
-                self.books.add("plan_tiers", **base, tier=n, from_attainment=edge, rate=rate, product_id=name, recorded_at=LONG_AGO)
+                self.books.add(
+                    "plan_tiers",
+                    **base,
+                    tier=n,
+                    from_attainment=edge,
+                    rate=rate,
+                    product_id=name,
+                    recorded_at=LONG_AGO,
+                )

@@ -24,7 +24,11 @@ def forecast(
     """
     mine = _shares(known, rep, component, terms.on, days_left, money)
     if len(mine) < ENOUGH:
-        colleagues = [r for r in known.firm.reps if (v := known.version_on(r, terms.on)) and v[0] == terms.plan["plan_id"]]
+        colleagues = [
+            r
+            for r in known.firm.reps
+            if (v := known.version_on(r, terms.on)) and v[0] == terms.plan["plan_id"]
+        ]
         mine = {
             (start, name): share
             for name in sorted({*colleagues, rep})

@@ -102,7 +102,9 @@ class Firm:
         self.fiscal_start_month = books.fiscal_start_month
         self.credited = books.credited
         rows = books.rows
-        self.credits = rows["credits"] if books.credited else list(self._wins_as_credits(rows["opportunities"]))
+        self.credits = (
+            rows["credits"] if books.credited else list(self._wins_as_credits(rows["opportunities"]))
+        )
         self.of: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for table, key in (
             ("quotas", "rep_id"), ("plan_assignments", "rep_id"), ("component_results", "rep_id"), ("plans", "plan_id"),
@@ -123,8 +125,12 @@ class Firm:
         self.spiffs = rows["spiffs"]
         self.rates: dict[tuple[str, str], list[tuple[date, Fraction]]] = defaultdict(list)
         for row in sorted(rows["fx_rates"], key=lambda r: r["rate_date"]):
-            self.rates[row["currency"], row["kind"]].append((row["rate_date"], fraction(row["rate_to_reporting"])))
-        self.fiscal = {row["date"]: (row["fiscal_year"], row["fiscal_period"]) for row in rows["fiscal_calendar"]}
+            self.rates[row["currency"], row["kind"]].append(
+                (row["rate_date"], fraction(row["rate_to_reporting"]))
+            )
+        self.fiscal = {
+            row["date"]: (row["fiscal_year"], row["fiscal_period"]) for row in rows["fiscal_calendar"]
+        }
         self._at: dict[datetime | None, Known] = {}
 
     @staticmethod
@@ -167,7 +173,13 @@ class Firm:
         return known[-1][1]
 
     def convert(
-        self, amount: Fraction | None, currency: str | None, to: str, on: date, start: date, policy: str | None
+        self,
+        amount: Fraction | None,
+        currency: str | None,
+        to: str,
+        on: date,
+        start: date,
+        policy: str | None,
     ) -> Fraction | None:
         if amount is None or currency in {None, to}:
             return amount
@@ -223,7 +235,9 @@ class Known:
 
     def version_on(self, rep: str, day: date) -> tuple[str, int] | None:
         found = [
-            (plan["plan_id"], plan["version"]) for a, plan in self._on_plans(rep) if holds(a, day) and holds(plan, day)
+            (plan["plan_id"], plan["version"])
+            for a, plan in self._on_plans(rep)
+            if holds(a, day) and holds(plan, day)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -293,9 +307,15 @@ class Known:
         credit = booked[-1] if booked else versions[0]
         deal = self.deal(credit["opportunity_id"])
         closed = deal if deal and deal["closed_at"] is not None else None
-        if credit["rep_id"] != rep or credit["credit_type"] == "house" or not (booked or (closed and closed["is_won"])):
+        if (
+            credit["rep_id"] != rep
+            or credit["credit_type"] == "house"
+            or not (booked or (closed and closed["is_won"]))
+        ):
             return None
-        at, timed = (closed["closed_at"], closed["closed_time_known"]) if closed else (credit["credited_at"], True)
+        at, timed = (
+            (closed["closed_at"], closed["closed_time_known"]) if closed else (credit["credited_at"], True)
+        )
         if self.t is None and self.credited_later(rep, at, timed=timed):
             at, timed = credit["credited_at"], True
         amount = exact(credit["credited_amount"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import erfc, exp, pi, sqrt
 
 from reference_knowledge import Known, Row, Terms, Unpriced, exact, half_up
@@ -100,13 +101,15 @@ def read_curve(known: Known, terms: Terms, part: Part, product: str | None, shar
     rows = sorted(own or [r for r in mine if r.get("product_id") is None], key=lambda r: r["tier"])
     if not rows:
         raise Unpriced("no_tiers")
-    tiers = tuple((exact(r["from_attainment"]), exact(r["rate"]), exact(r.get("lump_bonus")) or ZERO) for r in rows)
+    tiers = tuple(
+        (exact(r["from_attainment"]), exact(r["rate"]), exact(r.get("lump_bonus")) or ZERO) for r in rows
+    )
     edges = [edge for edge, *_ in tiers]
     if [r["tier"] - rows[0]["tier"] for r in rows] != list(range(len(rows))):
         raise Unpriced("tiers_leave_gap")
     if edges[0] != 0:
         raise Unpriced("tiers_do_not_start_at_zero")
-    if any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(edges)):
         raise Unpriced("tiers_do_not_rise")
     worth = None
     if part.combine == "multiplicative":
@@ -227,8 +230,7 @@ def expect(line: Line, points: list[Fraction], mean: float, deviation: float) ->
     total = 0.0
     for a, b in zip(lower, upper, strict=True):
         if a is None:
-            value, slope = float(line(b - 1)), float(line(b - 1) - line(b - 2))
-            value, at = value, float(b - 1)
+            value, slope, at = float(line(b - 1)), float(line(b - 1) - line(b - 2)), float(b - 1)
         else:
             width = ONE if b is None else (b - a) / 2
             value, slope, at = float(line(a)), float((line(a + width) - line(a)) / width), float(a)

@@ -217,7 +217,9 @@ class Pricing:
             return True
         if not self.bounds.any:
             return False
-        tiers = self.known.rows("plan_tiers", self.terms.plan["plan_id"], "plan_id", "version", "component", "tier")
+        tiers = self.known.rows(
+            "plan_tiers", self.terms.plan["plan_id"], "plan_id", "version", "component", "tier"
+        )
         products = any(
             r.get("product_id") is not None for r in tiers if r["version"] == self.terms.plan["version"]
         )
@@ -365,7 +367,9 @@ class Pricing:
         period, curve, quota = self.position(before, own)
         return (self._add(period, curve, quota, own.amount).total - period.total) / own.amount
 
-    def _line(self, own: Own, period: Period, curve: Curve | None, quota: Fraction | None) -> tuple[Line, list[Fraction]]:
+    def _line(
+        self, own: Own, period: Period, curve: Curve | None, quota: Fraction | None
+    ) -> tuple[Line, list[Fraction]]:
         """T as a function of the row's own credit, everything else as known, and where it turns."""
         s = period.credit[self.component]
 
@@ -394,7 +398,10 @@ class Pricing:
                 tried = list(self._over_interval(own, fixed, loose))
             else:
                 tried = [
-                    self._slope(sorted(fixed + [p for p in loose if p.deal in some], key=lambda p: (p.at, p.deal)), own)
+                    self._slope(
+                        sorted(fixed + [p for p in loose if p.deal in some], key=lambda p: (p.at, p.deal)),
+                        own,
+                    )
                     for n in range(len(deals) + 1)
                     for some in combinations(deals, n)
                 ]
@@ -414,7 +421,12 @@ class Pricing:
         sums = [self._sum(p for p in mine if p.deal == deal) for deal in sorted({p.deal for p in mine})]
         opens = period.credit[self.component] - self._sum(p for p in mine if self._precedes(p))
         first, last = opens + sum(min(v, ZERO) for v in sums), opens + sum(max(v, ZERO) for v in sums)
-        cents = [(p - shift) // CENT * CENT + k * CENT for p in points for shift in (ZERO, own.amount) for k in range(-1, 3)]
+        cents = [
+            (p - shift) // CENT * CENT + k * CENT
+            for p in points
+            for shift in (ZERO, own.amount)
+            for k in range(-1, 3)
+        ]
         for s in {first, last, *(c for c in cents if first <= c <= last)}:
             yield (pay(s + own.amount) - pay(s)) / own.amount
 
@@ -424,7 +436,9 @@ class Pricing:
         if curve is not None and not curve.needs_quota:
             row["emcr_forward"] = float(row["added_pay"] / x)
             return
-        found = forecast(self.known, self.rep, self.component, self.terms, row["days_to_period_end"], self._money)
+        found = forecast(
+            self.known, self.rep, self.component, self.terms, row["days_to_period_end"], self._money
+        )
         if found is None:
             row["forward_null_reason"] = "no_history"
             return
@@ -445,7 +459,9 @@ class Pricing:
         row = self.row
         row["spiff_amount"] = ZERO
         row["emcr_with_spiff"] = row["emcr"]
-        paid = [o.component for o in self.own if o.kind == "primary" and o.amount is not None and o.amount > 0]
+        paid = [
+            o.component for o in self.own if o.kind == "primary" and o.amount is not None and o.amount > 0
+        ]
         if self.kind != "primary" or self.component != min(paid):
             return
         total: Fraction | None = ZERO
@@ -465,10 +481,20 @@ class Pricing:
         best: dict[str, Row] = {}
         for spiff in self.firm.spiffs:
             name = spiff["spiff_id"]
-            if spiff["recorded_at"] <= t and (name not in best or best[name]["recorded_at"] < spiff["recorded_at"]):
+            if spiff["recorded_at"] <= t and (
+                name not in best or best[name]["recorded_at"] < spiff["recorded_at"]
+            ):
                 best[name] = spiff
-        has = {"plan_id": self.terms.plan["plan_id"], "team": self.firm.team.get(self.rep), "product_id": self.product}
+        has = {
+            "plan_id": self.terms.plan["plan_id"],
+            "team": self.firm.team.get(self.rep),
+            "product_id": self.product,
+        }
         for spiff in best.values():
             fits = all(spiff.get(name) in {None, value} for name, value in has.items())
-            if fits and not spiff.get("is_contest") and spiff["valid_from"] <= self.terms.on < spiff["valid_to"]:
+            if (
+                fits
+                and not spiff.get("is_contest")
+                and spiff["valid_from"] <= self.terms.on < spiff["valid_to"]
+            ):
                 yield spiff

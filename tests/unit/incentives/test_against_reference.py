@@ -107,12 +107,18 @@ def compare_known(found: Row, known: Row, comparison: Comparison) -> None:
         if found["null_reason"] not in SAME_REASON.get(reason, {reason}):
             comparison.differ(f"reason {reason}", grain, found["null_reason"])
     elif found["null_reason"] != known["relative_null_reason"]:
-        comparison.differ("reason of relative intensity", grain, found["null_reason"], known["relative_null_reason"])
+        comparison.differ(
+            "reason of relative intensity", grain, found["null_reason"], known["relative_null_reason"]
+        )
     if not has_price:
         return
     for name in EXACT:
         wanted = known[name]
-        same = found[name] == wanted if not isinstance(wanted, Fraction) or found[name] is None else Fraction(found[name]) == wanted
+        same = (
+            found[name] == wanted
+            if not isinstance(wanted, Fraction) or found[name] is None
+            else Fraction(found[name]) == wanted
+        )
         if name == "spiff_amount" and known["emcr"] is None:
             continue
         if not same:
@@ -143,14 +149,20 @@ def count_prices(known: Row, met: Counter[str]) -> None:
 def compare_final(found: Row, final: Row, comparison: Comparison) -> None:
     grain = (found["opportunity_id"], found["rep_id"], found["component"], found["credit_type"])
     comparison.met[f"as final: {final['null_reason'] or 'priced'}"] += 1
-    pairs = {"emcr_as_final": "emcr", "attainment_before_final": "attainment_before", "added_pay_final": "added_pay"}
+    pairs = {
+        "emcr_as_final": "emcr",
+        "attainment_before_final": "attainment_before",
+        "added_pay_final": "added_pay",
+    }
     for name, of in pairs.items():
         if name != "emcr_as_final" and final["emcr"] is None:
             continue
         if not near(found[name], number(final[of]), 1e-7 if of == "added_pay" else 1e-8):
             comparison.differ(name, grain, found[name], number(final[of]), final["null_reason"])
     if final["emcr"] is not None and found["added_pay_amount_final"] != final["added_pay_amount"]:
-        comparison.differ("added_pay_amount_final", grain, found["added_pay_amount_final"], final["added_pay_amount"])
+        comparison.differ(
+            "added_pay_amount_final", grain, found["added_pay_amount_final"], final["added_pay_amount"]
+        )
 
 
 def compare_shift(found: Row, known: Row, final: Row, comparison: Comparison) -> None:
@@ -176,7 +188,10 @@ def compare(batch: Batch, comparison: Comparison) -> None:
     references = {name: Reference(books) for name, books in batch.firms.items()}
     wanted = {(name, grain) for name, reference in references.items() for grain in reference.grains()}
     for row in priced_rows(batch):
-        firm, grain = row["opportunity_id"][:4], tuple(row[n] for n in ("opportunity_id", "rep_id", "component", "credit_type"))
+        firm, grain = (
+            row["opportunity_id"][:4],
+            tuple(row[n] for n in ("opportunity_id", "rep_id", "component", "credit_type")),
+        )
         if (firm, grain) not in wanted:
             comparison.differ("row nobody asked for", grain)
             continue

@@ -16,7 +16,9 @@ VENDOR = [("0", "0.06"), ("1", "0.08"), ("1.5", "0.10")]
 F = Fraction
 
 
-def price(books: Books, deal: str, rep: str = "rep", kind: str = "primary", *, final: bool = False) -> dict[str, Any]:
+def price(
+    books: Books, deal: str, rep: str = "rep", kind: str = "primary", *, final: bool = False
+) -> dict[str, Any]:
     return Reference(books).price(deal, rep, "commission", kind, final=final)
 
 
@@ -46,7 +48,9 @@ def firm(tiers: list[tuple[str, str]] = P, quota: str | None = "250000", **facts
 def test_plan_p(method: str, expected: list[str]) -> None:
     books = Books()
     books.plan("plan", P, tier_method=method)
-    assert paid(books, ["100000", "249999", "250000", "300000", "400000"], "250000") == [F(e) for e in expected]
+    assert paid(books, ["100000", "249999", "250000", "300000", "400000"], "250000") == [
+        F(e) for e in expected
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +64,16 @@ def test_c_a_deal_over_the_quota(method: str, pay: int, emcr: str, relative: str
     row = price(books, "deal")
     assert (row["added_pay_amount"], row["emcr"], row["relative_intensity"]) == (pay, F(emcr), F(relative))
     assert (row["is_pivotal"], row["distance_to_threshold"]) == (True, F("0.08"))
-    assert (row["attainment_before"], row["attainment_after"], row["days_to_period_end"]) == (F("0.92"), F("1.08"), 49)
+    assert (row["attainment_before"], row["attainment_after"], row["days_to_period_end"]) == (
+        F("0.92"),
+        F("1.08"),
+        49,
+    )
 
 
-@pytest.mark.parametrize(("method", "expected"), [("incremental", [6800, 11000]), ("retroactive", [8800, 16000])])
+@pytest.mark.parametrize(
+    ("method", "expected"), [("incremental", [6800, 11000]), ("retroactive", [8800, 16000])]
+)
 def test_d_a_vendors_plan(method: str, expected: list[int]) -> None:
     books = Books()
     books.plan("plan", VENDOR, tier_method=method)
@@ -159,12 +169,22 @@ def test_j_a_split_deal_with_an_engineer() -> None:
 def test_k_a_plan_changes_inside_the_quarter(policy: str, method: str, total: int) -> None:
     books = Books()
     changes = date(2025, 2, 15)
-    for version, rates, since, until in ((1, ("0.08", "0.12"), date(2020, 1, 1), changes), (2, ("0.10", "0.15"), changes, None)):
+    for version, rates, since, until in (
+        (1, ("0.08", "0.12"), date(2020, 1, 1), changes),
+        (2, ("0.10", "0.15"), changes, None),
+    ):
         base = {"plan_id": "plan", "version": version, "recorded_at": LONG_AGO}
-        facts = {"period": "quarter", "currency": "USD", "timezone": "America/New_York", "mid_period_policy": policy}
+        facts = {
+            "period": "quarter",
+            "currency": "USD",
+            "timezone": "America/New_York",
+            "mid_period_policy": policy,
+        }
         books.add("plans", **base, valid_from=since, valid_to=until, tier_method=method, **facts)
         for tier, (edge, rate) in enumerate(zip(("0", "1"), rates, strict=True), 1):
-            books.add("plan_tiers", **base, component="commission", tier=tier, from_attainment=edge, rate=rate)
+            books.add(
+                "plan_tiers", **base, component="commission", tier=tier, from_attainment=edge, rate=rate
+            )
         books.add("plan_assignments", rep_id="rep", **base, valid_from=date(2020, 1, 1))
     books.add("reps", rep_id="rep")
     books.quota("rep", "300000")  # 90 days: 45 and 45
