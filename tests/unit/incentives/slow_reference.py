@@ -1,51 +1,28 @@
 """Incentives one deal at a time, in plain Python and exact fractions, straight from 02-commission and 10-definitions.
 
 Written to be read, not to be fast; shares no code with the assets. What was known is `reference_knowledge`, what a total
-pays is `reference_pay`; here a deal of one seller is put in its place and its pay taken before and after it.
+pays is `reference_pay`; a deal's place is `reference_place`, its seller's pay before it `reference_period`; here is what
+the deal added, could have added on another day's order, and would add at the end of the period.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
 from pay_company import Books
 from reference_forward import forecast
-from reference_knowledge import Firm, Known, Piece, Row, Terms, Unpriced, exact, half_up, local_day
-from reference_pay import (
-    MEASURED,
-    ONE,
-    ZERO,
-    Bounds,
-    Curve,
-    Line,
-    Part,
-    Period,
-    expect,
-    read_bounds,
-    read_curve,
-    read_parts,
-    turns,
-)
+from reference_knowledge import Firm, Piece, Row, Unpriced, exact, half_up
+from reference_pay import ZERO, Bounds, Curve, Line, Period, expect, turns
+from reference_period import Standing
+from reference_place import Grain, Own
 
 EXACT_UP_TO = 12
 CENT = Fraction(1, 100)
-Grain = tuple[str, str, str, str]
-
-
-@dataclass(frozen=True)
-class Own:
-    """One row to price: the deal's credit of one seller, component and type, in plan currency."""
-
-    component: str
-    kind: str
-    amount: Fraction | None
-    weight: Fraction
 
 
 class Reference:
@@ -60,98 +37,21 @@ class Reference:
         return {(c["opportunity_id"], c["rep_id"], c["component"], c["credit_type"]) for c in versions}
 
     def price(self, deal: str, rep: str, component: str, kind: str, *, final: bool) -> Row:
-        """One row; `emcr` None with `null_reason` where there is no price."""
+        """One row; `emcr` None with `null_reason` where there is no price, and every other reason that is as true."""
         row: dict[str, Any] = defaultdict(lambda: None)
+        pricing = None
         try:
-            Pricing(self.firm, (deal, rep, component, kind), row, final=final).run()
+            pricing = Pricing(self.firm, (deal, rep, component, kind), row, final=final)
+            pricing.run()
         except Unpriced as refused:
             row["null_reason"] = refused.reason
+            faults = pricing.faults() if pricing and refused.reason != "not_a_sale" else set()
+            row["true_reasons"] = {refused.reason, *faults}
         return row
 
 
-class Pricing:
-    """One row with one kind of knowledge. `row` is filled as far as it is known."""
-
-    def __init__(self, firm: Firm, grain: Grain, row: Row, *, final: bool) -> None:
-        self.firm, self.row, self.final = firm, row, final
-        self.deal, self.rep, self.component, self.kind = grain
-        self.versions = {c: firm.of["credit", c][-1 if final else 0] for c in firm.deal_credits[self.deal]}
-        mine = [c for c in self.versions.values() if c["rep_id"] == self.rep]
-        if not any((c["component"], c["credit_type"]) == grain[2:] for c in mine):
-            raise Unpriced("credited_later")
-        win = firm.known(None).deal(self.deal) if final else firm.first_win(self.deal)
-        if win is None or not win["is_won"] or win["closed_at"] is None:
-            raise Unpriced("no_deal")
-        self.win: Row = win
-        self.at, self.timed = win["closed_at"], win["closed_time_known"]
-        self.known: Known = firm.known(None if final else self.at)
-        if final and self.known.credited_later(self.rep, self.at, timed=self.timed):
-            self.at, self.timed = mine[0]["credited_at"], True
-        terms = self.known.terms(self.rep, self.at, timed=self.timed)
-        row["on"] = terms.on if terms else local_day(self.at, firm.zone)
-        if self.kind == "house":
-            raise Unpriced("house_credit")
-        if terms is None:
-            raise Unpriced("no_plan")
-        self.terms: Terms = terms
-        self.product = win.get("product_id")
-        self.start, self.end = self.known.period(self.rep, self.component, terms)
-        self.first, self.until = self.start, self.end
-        if terms.plan.get("mid_period_policy") == "segment_prorated":
-            self.first, self.until = self.known.segment(self.rep, terms, self.start, self.end)
-        self.share = Fraction((self.until - self.first).days, (self.end - self.start).days)
-        self.parts = read_parts(self.known, terms.plan)
-        self.bounds = read_bounds(terms, self.share)
-        row |= {
-            "plan_id": terms.plan["plan_id"], "version": terms.plan["version"], "period_start": self.start,
-            "period_end": self.end, "days_to_period_end": (self.end - terms.on).days - 1,
-        }  # fmt: skip
-        self.own = self._own(mine)
-
-    # ---- the deal and its place
-    def _own(self, mine: list[Row]) -> list[Own]:
-        """The deal's rows of this seller, in the order (component, credit type)."""
-        found: dict[tuple[str, str], Own] = {}
-        for c in sorted(mine, key=lambda c: (c["component"], c["credit_type"])):
-            if c["credit_type"] == "house":
-                continue
-            amount = self._money(exact(c["credited_amount"]), c.get("currency"), self.terms.on)
-            key = c["component"], c["credit_type"]
-            own = found.get(key, Own(*key, ZERO, ZERO))
-            total = None if amount is None or own.amount is None else own.amount + amount
-            found[key] = replace(own, amount=total, weight=own.weight + exact(c["split_weight"]))
-        return list(found.values())
-
-    def _money(
-        self, amount: Fraction | None, currency: str | None, on: date, start: date | None = None
-    ) -> Fraction | None:
-        plan = self.terms.plan
-        return self.firm.convert(
-            amount, currency, plan["currency"], on, start or self.start, plan.get("fx_policy")
-        )
-
-    def _quota(self, component: str) -> Fraction | None:
-        row = self.known.quota(self.rep, component, self.terms.on)
-        if row is None:
-            return None
-        return exact(row["amount"]) if self.share == 1 else half_up(exact(row["amount"]) * self.share, 2)
-
-    def _needed_quota(self, component: str) -> Fraction:
-        quota = self._quota(component)
-        if quota is None:
-            raise Unpriced("no_quota")
-        if quota <= 0:
-            raise Unpriced("quota_not_positive")
-        return quota
-
-    def _others(self) -> list[Piece]:
-        """Credit of the pay period, or of the segment, except the deal's own."""
-        return [
-            p for p in self.known.pieces(self.rep) if p.deal != self.deal and self.first <= p.on < self.until
-        ]
-
-    def _precedes(self, piece: Piece) -> bool:
-        return (piece.at, piece.deal) < (self.at, self.deal)
+class Pricing(Standing):
+    """What one row adds to pay."""
 
     # ---- what it adds
     def run(self) -> None:
@@ -197,170 +97,6 @@ class Pricing:
             self._bound_day_orders(own, others, row["emcr"])
             self._look_forward(own, period, curve, quota)
             self._add_spiffs(own, added)
-
-    def position(self, before: Iterable[Piece], own: Own) -> tuple[Period, Curve | None, Fraction | None]:
-        """The seller's period as it stood before a row, and the row's own curve and quota."""
-        before = list(before)
-        if self._hangs_together(before):
-            return self._replay(before, own)
-        curve = self._curve(self.parts[self.component], self.terms, self.product)
-        quota = self._needed_quota(self.component) if curve.needs_quota else self._quota(self.component)
-        s = self._sum(p for p in before if p.component == self.component)
-        period = Period(self.bounds, None, credit={self.component: s})
-        period.built[self.component] = curve.pay(s, quota or ZERO)
-        return period, curve, quota
-
-    def _hangs_together(self, before: list[Piece]) -> bool:
-        """Whether a component's pay depends on more than its own credit and curve."""
-        combined = {part.combine for part in self.parts.values()}
-        if combined & {"multiplicative", "gate"}:
-            return True
-        if not self.bounds.any:
-            return False
-        tiers = self.known.rows(
-            "plan_tiers", self.terms.plan["plan_id"], "plan_id", "version", "component", "tier"
-        )
-        products = any(
-            r.get("product_id") is not None for r in tiers if r["version"] == self.terms.plan["version"]
-        )
-        changed = any(p.terms is None or p.terms.version != self.terms.version for p in before)
-        return len(self.parts) > 1 or products or changed
-
-    def _sum(self, pieces: Iterable[Piece]) -> Fraction:
-        total = ZERO
-        for p in pieces:
-            money = self._money(p.amount, p.currency, p.on)
-            if money is None:
-                raise Unpriced("credit_before_unknown")
-            total += money
-        return total
-
-    def _curve(self, part: Part, terms: Terms, product: str | None) -> Curve:
-        return read_curve(self.known, terms, part, product, self.share)
-
-    def _is_measured(self, part: Part) -> bool:
-        credited = any(p.component == part.name for p in self._others()) or any(
-            o.component == part.name for o in self.own
-        )
-        return part.measure in MEASURED and not credited
-
-    def _replay(self, before: list[Piece], own: Own) -> tuple[Period, Curve | None, Fraction | None]:
-        """The period piece by piece in canonical order, then the deal's own earlier rows."""
-        period = Period(self.bounds, exact(self.terms.assignment.get("target_incentive")))
-        if period.target is not None:
-            period.target = half_up(period.target * self.share, 2)
-        period.pays_target = all(part.combine != "additive" for part in self.parts.values())
-        if period.pays_target and period.target is None:
-            raise Unpriced("no_target_incentive")
-        for part in self.parts.values():
-            if self._is_measured(part):
-                self._read_result(period, part)
-            else:
-                self._begin(period, part)
-        credited = defaultdict(list)
-        for p in before:
-            credited[p.at, p.deal, p.component].append(p)
-        for (_, _, component), pieces in sorted(credited.items()):
-            if component not in self.parts:
-                continue
-            terms, product = pieces[0].terms, pieces[0].product
-            curve, quota = self._curve_then(component, terms, product)
-            period = self._add_to(period, component, curve, quota, self._sum(pieces))
-        start = dict(period.credit)
-        for o in self.own:
-            curve, quota = self._curve_then(o.component, self.terms, self.product)
-            if (o.component, o.kind) == (own.component, own.kind):
-                period.credit[o.component] = start[o.component]  # s of every credit excludes the deal itself
-                return period, curve, quota
-            if o.component not in self.parts:
-                continue
-            if o.amount is None:
-                raise Unpriced("no_fx_rate")
-            period.credit[o.component] = start[o.component]
-            period = self._add_to(period, o.component, curve, quota, o.amount)
-        raise AssertionError(own)
-
-    def _begin(self, period: Period, part: Part) -> None:
-        period.credit[part.name] = ZERO
-        if part.combine == "gate":
-            period.opens[part.name] = part.gate
-            period.quotas[part.name] = self._needed_quota(part.name)
-            return
-        curve = self._curve(part, self.terms, None)
-        quota = self._needed_quota(part.name) if curve.needs_quota else self._quota(part.name) or ZERO
-        period.quotas[part.name] = quota
-        target = period.factors if part.combine == "multiplicative" else period.built
-        target[part.name] = curve.pay(ZERO, quota)
-
-    def _read_result(self, period: Period, part: Part) -> None:
-        """A component that no deal credits: its result for the period, and what that pays."""
-        found = self.known.result(self.rep, part.name, self.start)
-        current = found if found and found["period_start"] == self.start else None
-        if part.combine == "additive":
-            curve = self._curve(part, self.terms, None)
-            row = self.known.quota(self.rep, part.name, self.start)
-            if curve.needs_quota and (row is None or exact(row["amount"]) <= 0):
-                raise Unpriced("no_quota" if row is None else "quota_not_positive")
-            achieved = exact(current["achieved"]) if current else ZERO
-            period.built[part.name] = curve.pay(achieved, exact(row["amount"]) if row else ZERO)
-            if part.basis == "credit":
-                period.built[part.name] *= self.share
-            return
-        used = current if self.final else found
-        if used is None:
-            raise Unpriced("no_component_result" if self.final else "component_result_not_known")
-        quota = self.known.quota(self.rep, part.name, used["period_start"])
-        if quota is None or exact(quota["amount"]) <= 0:
-            raise Unpriced("no_quota" if quota is None else "quota_not_positive")
-        attainment = exact(used["achieved"]) / exact(quota["amount"])
-        if part.combine == "gate":
-            period.opens[part.name] = part.gate
-            period.results[part.name] = attainment
-        else:
-            period.factors[part.name] = self._curve(part, self.terms, None).pay(attainment, ONE)
-
-    def _curve_then(
-        self, component: str, terms: Terms | None, product: str | None
-    ) -> tuple[Curve | None, Fraction | None]:
-        """The curve a credit was paid along at its own place; none where it pays nothing of its own."""
-        quota = self._quota(component)
-        if terms is None:
-            return None, quota
-        parts = self.parts if terms.version == self.terms.version else read_parts(self.known, terms.plan)
-        part = parts.get(component)
-        if part is None or part.combine == "gate":
-            return None, quota
-        curve = self._curve(part, terms, product)
-        return curve, self._needed_quota(component) if curve.needs_quota else quota
-
-    def _add_to(
-        self, period: Period, component: str, curve: Curve | None, quota: Fraction | None, x: Fraction
-    ) -> Period:
-        after = period.copy()
-        s = period.credit[component]
-        after.credit[component] = s + x
-        if curve is not None:
-            grown = curve.pay(s + x, quota or ZERO) - curve.pay(s, quota or ZERO)
-            levels = after.factors if component in after.factors else after.built
-            levels[component] = levels.get(component, ZERO) + grown
-        return after
-
-    def _add(self, period: Period, curve: Curve | None, quota: Fraction | None, x: Fraction) -> Period:
-        return self._add_to(period, self.component, curve, quota, x)
-
-    def _thresholds(self, curve: Curve | None, quota: Fraction | None) -> list[Fraction]:
-        gate = self.parts[self.component].gate
-        if curve is None:
-            return [gate * quota] if quota and gate > 0 else []
-        return curve.thresholds(quota) if quota else []
-
-    def _base_rate(self, period: Period, curve: Curve | None, quota: Fraction | None) -> Fraction:
-        if curve is None:
-            return ZERO
-        rate = curve.per_credit_below_quota(quota) * period.gate
-        if self.component in period.factors:
-            return rate * period.base * period.factor(without=self.component)
-        return rate * period.factor()
 
     # ---- what it could have added
     def _slope(self, before: Iterable[Piece], own: Own) -> Fraction:
