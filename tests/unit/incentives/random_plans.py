@@ -184,6 +184,11 @@ class _Version:
         ):
             self.books.add("plan_components", **base, **facts, recorded_at=LONG_AGO)
             basis = facts["rate_basis"]
+            if self.chance(0.1, "component corrected"):
+                corrected = {**facts, "weight": "0.5"} | (
+                    {"gate_attainment": "0.4"} if combine == "gate" else {}
+                )
+                self.books.add("plan_components", **base, **corrected, recorded_at=known)
         if combine != "gate":
             self._make_tiers(
                 base, basis if combine == "additive" else "factor", measured=measured, known=known

@@ -17,7 +17,7 @@ class Standing(Place):
     def position(self, before: Iterable[Piece], own: Own) -> tuple[Period, Curve | None, Fraction | None]:
         """The seller's period as it stood before a row, and the row's own curve and quota."""
         before = list(before)
-        if self._hangs_together(before):
+        if self.hangs_together(before):
             return self._replay(before, own)
         curve = self._curve(self.parts[self.component], self.terms, self.product)
         quota = self._needed_quota(self.component) if curve.needs_quota else self._quota(self.component)
@@ -26,7 +26,7 @@ class Standing(Place):
         period.built[self.component] = curve.pay(s, quota or ZERO)
         return period, curve, quota
 
-    def _hangs_together(self, before: list[Piece]) -> bool:
+    def hangs_together(self, before: list[Piece]) -> bool:
         """Whether a component's pay depends on more than its own credit and curve."""
         combined = {part.combine for part in self.parts.values()}
         if combined & {"multiplicative", "gate"}:
@@ -55,7 +55,7 @@ class Standing(Place):
         return read_curve(self.known, terms, part, product, self.share)
 
     def _is_measured(self, part: Part) -> bool:
-        credited = any(p.component == part.name for p in self._others()) or any(
+        credited = any(p.component == part.name for p in self.others()) or any(
             o.component == part.name for o in self.own
         )
         return part.measure in MEASURED and not credited
@@ -161,7 +161,7 @@ class Standing(Place):
             levels[component] = levels.get(component, ZERO) + grown
         return after
 
-    def _add(self, period: Period, curve: Curve | None, quota: Fraction | None, x: Fraction) -> Period:
+    def add(self, period: Period, curve: Curve | None, quota: Fraction | None, x: Fraction) -> Period:
         return self._add_to(period, self.component, curve, quota, x)
 
     def _thresholds(self, curve: Curve | None, quota: Fraction | None) -> list[Fraction]:
@@ -183,7 +183,7 @@ class Standing(Place):
         found = set()
         for part in self.parts.values():
             found |= {name for check in self._checks(part) if (name := _reason(check))}
-        before = [p for p in self._others() if self._precedes(p)]
+        before = [p for p in self.others() if self.precedes(p)]
         return found | ({name} if (name := _reason(lambda: self._sum(before))) else set())
 
     def _checks(self, part: Part) -> list[Callable[[], object]]:

@@ -97,11 +97,11 @@ class Place:
             raise Unpriced("quota_not_positive")
         return quota
 
-    def _others(self) -> list[Piece]:
+    def others(self) -> list[Piece]:
         """Credit of the pay period, or of the segment, except the deal's own."""
         return [
             p for p in self.known.pieces(self.rep) if p.deal != self.deal and self.first <= p.on < self.until
         ]
 
-    def _precedes(self, piece: Piece) -> bool:
+    def precedes(self, piece: Piece) -> bool:
         return (piece.at, piece.deal) < (self.at, self.deal)

@@ -63,11 +63,11 @@ class Pricing(Standing):
             raise Unpriced("no_amount" if None in amounts else "no_fx_rate")
         if self.component not in self.parts:
             raise Unpriced("no_component")
-        others = self._others()
-        before = [p for p in others if self._precedes(p)]
+        others = self.others()
+        before = [p for p in others if self.precedes(p)]
         period, curve, quota = self.position(before, own)
         x, s = own.amount, period.credit[self.component]
-        after = self._add(period, curve, quota, x)
+        after = self.add(period, curve, quota, x)
         row["quota_amount"] = quota
         row["attainment_before"] = half_up(s / quota, 8) if quota else None
         row["attainment_after"] = half_up((s + x) / quota, 8) if quota else None
@@ -76,7 +76,7 @@ class Pricing(Standing):
         row["distance_to_threshold"] = half_up((ahead[0] - s) / quota, 8) if quota and ahead else None
         row |= {
             "bound_binds": period.total != period.free_total or after.total != after.free_total,
-            "gate_opens": period.gate != after.gate, "is_segment": self.share != 1, "is_replayed": self._hangs_together(before),
+            "gate_opens": period.gate != after.gate, "is_segment": self.share != 1, "is_replayed": self.hangs_together(before),
             "is_continuous_change": any(p.terms is None or p.terms.version != self.terms.version for p in before),
         }  # fmt: skip
         row["is_pivotal"] = any(s < t <= s + x for t in steps)
@@ -101,7 +101,7 @@ class Pricing(Standing):
     # ---- what it could have added
     def _slope(self, before: Iterable[Piece], own: Own) -> Fraction:
         period, curve, quota = self.position(before, own)
-        return (self._add(period, curve, quota, own.amount).total - period.total) / own.amount
+        return (self.add(period, curve, quota, own.amount).total - period.total) / own.amount
 
     def _line(
         self, own: Own, period: Period, curve: Curve | None, quota: Fraction | None
@@ -110,25 +110,25 @@ class Pricing(Standing):
         s = period.credit[self.component]
 
         def pay(credit: Fraction) -> Fraction:
-            return self._add(period, curve, quota, credit - s).total
+            return self.add(period, curve, quota, credit - s).total
 
         free = period.copy()
         free.bounds = Bounds()
 
         def unbounded(credit: Fraction) -> Fraction:
-            return self._add(free, curve, quota, credit - s).total
+            return self.add(free, curve, quota, credit - s).total
 
         return pay, turns(unbounded, self._thresholds(curve, quota), self.bounds)
 
     def _bound_day_orders(self, own: Own, others: list[Piece], emcr: Fraction) -> None:
         """Over every subset of the day's other deals placed before this one, where no times are known."""
-        together = self._hangs_together([p for p in others if self._precedes(p)])
+        together = self.hangs_together([p for p in others if self.precedes(p)])
         loose = [] if self.timed else [
             p for p in others
             if p.on == self.terms.on and not p.timed and (p.component in self.parts if together else p.component == self.component)
         ]  # fmt: skip
         deals = sorted({p.deal for p in loose})
-        fixed = [p for p in others if self._precedes(p) and p not in loose]
+        fixed = [p for p in others if self.precedes(p) and p not in loose]
         try:
             if len(deals) > EXACT_UP_TO:
                 tried = list(self._over_interval(own, fixed, loose))
@@ -150,12 +150,12 @@ class Pricing(Standing):
 
     def _over_interval(self, own: Own, fixed: list[Piece], loose: list[Piece]) -> Iterator[Fraction]:
         """Above a dozen: every cent from all returns to all sales of the day; only turns and ends can be extreme."""
-        canonical = fixed + [p for p in loose if self._precedes(p)]
+        canonical = fixed + [p for p in loose if self.precedes(p)]
         period, curve, quota = self.position(sorted(canonical, key=lambda p: (p.at, p.deal)), own)
         pay, points = self._line(own, period, curve, quota)
         mine = [p for p in loose if p.component == self.component]
         sums = [self._sum(p for p in mine if p.deal == deal) for deal in sorted({p.deal for p in mine})]
-        opens = period.credit[self.component] - self._sum(p for p in mine if self._precedes(p))
+        opens = period.credit[self.component] - self._sum(p for p in mine if self.precedes(p))
         first, last = opens + sum(min(v, ZERO) for v in sums), opens + sum(max(v, ZERO) for v in sums)
         cents = [
             (p - shift) // CENT * CENT + k * CENT
