@@ -226,3 +226,151 @@ def test_n_forward(retroactive: bool, rate: float) -> None:
     points = turns(line, curve.thresholds(quota), Bounds())
     up, down = (expect(line, points, 245_000 + shift, 20_000) for shift in (0.5, -0.5))
     assert up - down == pytest.approx(rate, abs=5e-7)
+
+
+# ---- plans whose components hang together, worked by hand
+def parts(books: Books, tiers: dict[str, list[tuple[str, str]]], **components: dict[str, Any]) -> None:
+    """A plan of several components; quotas of 100,000 for the first quarter."""
+    base = {"plan_id": "plan", "version": 1, "recorded_at": LONG_AGO}
+    facts = {
+        "valid_from": date(2020, 1, 1),
+        "period": "quarter",
+        "currency": "USD",
+        "timezone": "America/New_York",
+    }
+    books.add("plans", **base, **facts, tier_method="incremental", **components.pop("plan", {}))
+    for name, stated in components.items():
+        books.add("plan_components", **base, component=name, **{"measure": "revenue", "weight": 1, **stated})
+        for tier, (edge, rate) in enumerate(tiers.get(name, []), start=1):
+            books.add("plan_tiers", **base, component=name, tier=tier, from_attainment=edge, rate=rate)
+    books.seller("rep", "plan")
+    for name in components:
+        books.quota("rep", "100000", component=name)
+
+
+def credit(books: Books, deal: str, closed: str, **amounts: str) -> None:
+    books.win(deal, "rep", next(iter(amounts.values())), closed)
+    for component, amount in amounts.items():
+        books.credit(deal, "rep", amount, closed, component=component, credit_id=f"{deal}/{component}")
+
+
+def rows_of(books: Books, deal: str, *components: str, final: bool = False) -> list[dict[str, Any]]:
+    reference = Reference(books)
+    return [reference.price(deal, "rep", component, "primary", final=final) for component in components]
+
+
+def test_a_deal_that_opens_the_gate_releases_pay_in_the_row_of_the_gate() -> None:
+    books = Books()
+    gate = {"combine": "gate", "gate_attainment": "0.5"}
+    parts(books, {"commission": [("0", "0.10")]}, commission={}, margin=gate)
+    credit(books, "closed", "2025-01-10 12:00", commission="40000", margin="20000")
+    credit(books, "opens", "2025-01-20 12:00", commission="20000", margin="40000")
+    credit(books, "open", "2025-01-30 12:00", commission="10000")
+    assert [r["added_pay"] for r in rows_of(books, "closed", "commission", "margin")] == [0, 0]
+    released = rows_of(books, "opens", "commission", "margin")
+    assert [(r["added_pay"], r["emcr"], r["is_pivotal"]) for r in released] == [
+        (0, 0, False),
+        (6000, F("0.15"), True),
+    ]
+    assert [r["relative_null_reason"] for r in released] == ["base_rate_zero", "base_rate_zero"]
+    (after,) = rows_of(books, "open", "commission")
+    assert (after["added_pay"], after["relative_intensity"]) == (1000, 1)
+
+
+def test_a_measured_factor_is_the_last_one_known() -> None:
+    books = Books()
+    factor = {"combine": "multiplicative", "measure": "quality"}
+    tiers = {"commission": [("0", "0.10")], "quality": [("0", "0.5"), ("0.8", "1.5")]}
+    parts(books, tiers, commission={}, quality=factor)
+    credit(books, "deal", "2025-02-10 12:00", commission="20000")
+    assert rows_of(books, "deal", "commission")[0]["null_reason"] == "component_result_not_known"
+    assert rows_of(books, "deal", "commission", final=True)[0]["null_reason"] == "no_component_result"
+    books.quota(
+        "rep", "100000", component="quality", period_start=date(2024, 10, 1), period_end=date(2025, 1, 1)
+    )
+    result = {"rep_id": "rep", "component": "quality"}
+    books.add(
+        "component_results",
+        **result,
+        period_start=date(2024, 10, 1),
+        achieved="60000",
+        recorded_at=at("2025-01-09"),
+    )
+    books.add(
+        "component_results",
+        **result,
+        period_start=date(2025, 1, 1),
+        achieved="90000",
+        recorded_at=at("2025-04-09"),
+    )
+    # 0.6 x 0.5 = 0.30, then 0.8 x 0.5 + 0.1 x 1.5 = 0.55
+    assert rows_of(books, "deal", "commission")[0]["added_pay"] == 600
+    assert rows_of(books, "deal", "commission", final=True)[0]["added_pay"] == 1100
+
+
+def test_two_credited_factors_multiply_the_target() -> None:
+    books = Books()
+    factor = {"combine": "multiplicative"}
+    parts(books, {"a": [("0", "1")], "b": [("0", "1"), ("0.5", "2")]}, a=factor, b=factor)
+    books.rows["plan_assignments"][0]["target_incentive"] = "40000"
+    credit(books, "first", "2025-01-10 12:00", a="50000", b="40000")
+    credit(books, "second", "2025-01-20 12:00", a="20000", b="20000")
+    # 40,000 x 0.5 x 0.4 = 8,000; a to 0.7: 11,200; b to 0.5 + 0.1 x 2 = 0.7: 19,600
+    assert [r["added_pay"] for r in rows_of(books, "first", "a", "b")] == [0, 8000]
+    assert [r["added_pay"] for r in rows_of(books, "second", "a", "b")] == [3200, 8400]
+    # base of a: 40,000 x 0.4 x 1 / 100,000; of b: 40,000 x 0.7 x (0.5 + 0.5 x 2) / 100,000
+    assert [r["base_rate"] for r in rows_of(books, "second", "a", "b")] == [F("0.16"), F("0.42")]
+
+
+def test_a_cap_binds_over_products_and_over_components() -> None:
+    books = Books()
+    books.plan("plan", [("0", "0.10")], cap="5000")
+    books.tier("plan", 11, "0", "0.20", product_id="box")
+    books.seller("rep", "plan", "100000")
+    books.sell("bag", "rep", "30000", "2025-01-10 12:00")
+    books.win("box", "rep", "20000", "2025-01-20 12:00", product_id="box")
+    books.credit("box", "rep", "20000", "2025-01-20 12:00")
+    assert [price(books, deal)["added_pay"] for deal in ("bag", "box")] == [3000, 2000]
+    books = Books()
+    parts(
+        books,
+        {"commission": [("0", "0.10")], "margin": [("0", "0.05")]},
+        commission={},
+        margin={},
+        plan={"cap": "5000"},
+    )
+    credit(books, "first", "2025-01-10 12:00", commission="30000", margin="30000")
+    credit(books, "second", "2025-01-20 12:00", commission="10000", margin="10000")
+    assert [r["added_pay"] for r in rows_of(books, "first", "commission", "margin")] == [3000, 1500]
+    assert [r["added_pay"] for r in rows_of(books, "second", "commission", "margin")] == [500, 0]
+
+
+def test_a_forecast_without_doubt_is_the_slope_at_the_end_of_the_period() -> None:
+    books = firm()
+    for year, month in ((2024, 1), (2024, 4), (2024, 7), (2024, 10)):
+        start, end = date(year, month, 1), date(year + month // 10, (month + 2) % 12 + 1, 1)
+        books.quota("rep", "100000", period_start=start, period_end=end)
+        books.sell(f"early {month}", "rep", "50000", f"{year}-{month:02d}-05 12:00")
+        books.sell(f"late {month}", "rep", "30000", f"{year}-{month + 2:02d}-25 12:00")
+    books.sell("before", "rep", "150000", "2025-01-05 12:00")
+    books.sell("deal", "rep", "40000", "2025-02-10 12:00")
+    # 30 % of the quota always came after that day: from 225,000 to 265,000
+    assert price(books, "deal")["emcr_forward"] == pytest.approx((25_000 * 0.08 + 15_000 * 0.12) / 40_000)
+    assert price(books, "late 7")["forward_null_reason"] == "no_history"
+
+
+def test_above_a_dozen_deals_of_a_day_every_credit_between_is_tried() -> None:
+    books = firm(quota="100000", tier_method="retroactive")
+    books.sell("before", "rep", "90000", "2025-01-05 12:00")
+    for i in range(14):
+        books.sell(f"d{i:02d}", "rep", "1000", "2025-02-10 05:00", closed_time_known=False)
+    books.sell("deal", "rep", "1500", "2025-02-10 05:00", closed_time_known=False)
+    row = price(books, "deal")
+    # first in canonical order after 14: 104,000 -> 0.12; at 98,500 to 100,000 it jumps: 12,000 - 7,880
+    assert row["many_others"]
+    assert (row["emcr"], row["emcr_lowest"]) == (F("0.12"), F("0.08"))
+    at_the_edge = [
+        F(round((F("0.12") * (s + 1500) - F("0.08") * s) / 1500 * 10**8), 10**8)
+        for s in (98_500, F("99999.99"))
+    ]
+    assert row["emcr_highest"] == max(at_the_edge)
