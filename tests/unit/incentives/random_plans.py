@@ -14,7 +14,7 @@ from pay_company import LONG_AGO, Books
 ZONES = ("America/New_York", "America/New_York", "Europe/Berlin", "Australia/Sydney", "Asia/Kolkata")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Structure:
     """Components of all plans of one company: which deals credit, which are measured, how they combine."""
 
@@ -28,37 +28,33 @@ class Structure:
         return self.credited + self.measured
 
     @property
+    def is_measured_money(self) -> bool:
+        """Whether a measure adds money of its own: what of it belongs to a segment is not defined."""
+        return any(self.combine.get(name, "additive") == "additive" for name in self.measured)
+
+    @property
     def hangs_together(self) -> bool:
         return bool({"multiplicative", "gate"} & set(self.combine.values()))
 
 
-STRUCTURES = (
-    Structure("single", ("commission",)),
-    Structure("two components", ("commission", "margin")),
-    Structure("paid activity", ("commission",), ("calls",)),
-    Structure("measured factor", ("commission",), ("quality",), {"quality": "multiplicative"}),
-    Structure("measured gate", ("commission",), ("quality",), {"quality": "gate"}),
-    Structure("credited factor", ("commission", "margin"), (), {"margin": "multiplicative"}),
-    Structure("credited gate", ("commission", "margin"), (), {"margin": "gate"}),
-    Structure(
-        "only factors",
-        ("commission", "margin"),
-        (),
-        {"commission": "multiplicative", "margin": "multiplicative"},
-    ),
-    Structure(
-        "factor and gate",
-        ("commission",),
-        ("calls", "quality"),
-        {"calls": "multiplicative", "quality": "gate"},
-    ),
-)
-WEIGHTS = (8, 4, 2, 2, 2, 2, 2, 1, 1)
+STRUCTURES = {
+    Structure("single", ("commission",)): 8,
+    Structure("two components", ("commission", "margin")): 4,
+    Structure("paid activity", ("commission",), ("calls",)): 2,
+    Structure("measured factor", ("commission",), ("quality",), {"quality": "multiplicative"}): 2,
+    Structure("measured gate", ("commission",), ("quality",), {"quality": "gate"}): 2,
+    Structure("credited factor", ("commission", "margin"), (), {"margin": "multiplicative"}): 2,
+    Structure("credited gate", ("commission", "margin"), (), {"margin": "gate"}): 2,
+    Structure("gate before pay", ("commission", "margin"), (), {"commission": "gate"}): 1,
+    Structure("only factors", ("commission", "margin"), (), {"commission": "multiplicative", "margin": "multiplicative"}): 1,
+    Structure("factor and gate", ("commission",), ("calls", "quality"), {"calls": "multiplicative", "quality": "gate"}): 1,
+    Structure("paid activity and factor", ("commission",), ("calls", "quality"), {"quality": "multiplicative"}): 1,
+}  # fmt: skip
 MEASURES = {"commission": "revenue", "margin": "margin", "calls": "activity", "quality": "quality"}
 
 
 def draw_structure(draw: random.Random) -> Structure:
-    return draw.choices(STRUCTURES, WEIGHTS)[0]
+    return draw.choices(list(STRUCTURES), list(STRUCTURES.values()))[0]
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def make_plans(
     policy = draw.choice([None, "continuous", "segment_prorated"])
     if moves and structure.hangs_together:
         policy = "segment_prorated"
-    if bounded and "calls" in structure.measured and not structure.combine:
+    if structure.is_measured_money:
         policy = draw.choice([None, "continuous"])
     met[f"policy: {policy or 'not stated'}"] += moves
     currency = "EUR" if draw.random() < 0.2 else "USD"

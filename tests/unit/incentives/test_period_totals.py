@@ -28,7 +28,7 @@ def make_firm(seed: int, prefix: str, books: Books, *, reverse: bool) -> None:
     Tiers of a product are left out: pay along two curves depends on which deal came first.
     """
     draw = random.Random(seed)
-    structure = STRUCTURES[seed % len(STRUCTURES)]
+    structure = list(STRUCTURES)[seed % len(STRUCTURES)]
     make_plans(draw, books, prefix, structure, [QUARTER], met=Counter(), moves=False, period="quarter")
     for table in ("plans", "plan_components", "plan_tiers"):
         mine = [r for r in books.rows[table] if r["plan_id"] == f"{prefix}plan0"]
