@@ -128,7 +128,8 @@ class Books:
         )
 
     def tables(self) -> PayTables:
-        frames = {f.name: frame(f.name, self.rows[f.name]) for f in fields(PayTables) if f.name in NAMES}
+        names = [f.name for f in fields(PayTables) if f.name != "company"]
+        frames = {name: frame(name, self.rows.get(name, [])) for name in names}
         return PayTables(**frames, company=self.company())
 
     def priced(self) -> dict[tuple[str, str], Row]:

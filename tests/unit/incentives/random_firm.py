@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 
 from pay_company import Books, Row
 from random_plans import Plan, Structure
 
 DAY = timedelta(days=1)
+ONCE_PER_FIRM = ("fx_rates", "fiscal_calendar")
 Span = tuple[date, date]
 
 
@@ -26,12 +28,10 @@ class Setting:
     credited: bool = True
 
     def books(self) -> Books:
+        """Empty but for what a firm has once."""
         books = Books(zone=self.zone, fiscal_start_month=self.fiscal_start_month, credited=self.credited)
-        add_rates(books)
-        for start, year, number, n_days in self.fiscal_months():
-            for i in range(n_days):
-                books.add("fiscal_calendar", date=start + i * DAY, fiscal_year=year, fiscal_period=number,
-                          day_in_period=i + 1, days_in_period=n_days)  # fmt: skip
+        for table, rows in _once(self).items():
+            books.rows[table] = rows
         return books
 
     def fiscal_months(self) -> Iterator[tuple[date, int, int, int]]:
@@ -42,6 +42,18 @@ class Setting:
                 n_days = 7 * self.weeks[(number - 1) % 3]
                 yield start, year, number, n_days
                 start += n_days * DAY
+
+
+@cache
+def _once(setting: Setting) -> dict[str, list[Row]]:
+    """Rates and calendar; the same rows for every company, nobody changes them."""
+    books = Books()
+    add_rates(books)
+    for start, year, number, n_days in setting.fiscal_months():
+        for i in range(n_days):
+            month = {"fiscal_year": year, "fiscal_period": number, "days_in_period": n_days}
+            books.add("fiscal_calendar", date=start + i * DAY, day_in_period=i + 1, **month)
+    return {name: books.rows[name] for name in ONCE_PER_FIRM}
 
 
 SETTINGS = (

@@ -207,7 +207,8 @@ class _Version:
         self.met["lump"] += any(lumps)
         self.met["falling rate"] += any(float(b) < float(a) for a, b in pairwise(rates))
         numbers = list(range(1, len(edges) + 1))
-        if len(edges) > 2 and self.chance(0.04, "gap in the tiers"):
+        has_gap = len(edges) > 2 and self.chance(0.06, "gap in the tiers")
+        if has_gap:
             numbers[-1] += 1
         rows = [
             {**base, "tier": n, "from_attainment": e, "rate": r, "lump_bonus": b, "recorded_at": LONG_AGO}
@@ -218,7 +219,9 @@ class _Version:
         if self.chance(0.25, "rate changed in the books"):
             row = draw.choice(rows)
             self.books.add("plan_tiers", **{**row, "rate": str(round(high, 3)), "recorded_at": known})
-        product = basis != "factor" and not measured and self.chance(0.3, "tiers of a product")
+        product = (
+            basis != "factor" and not measured and not has_gap and self.chance(0.3, "tiers of a product")
+        )
         if product:
             name = self.plan.removesuffix(self.plan[self.plan.index("plan") :]) + "box"
             # of the same need for a quota as the component's own tiers

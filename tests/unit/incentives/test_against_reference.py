@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from pay_company import Books, Row
 from random_company import make_company
-from random_firm import SETTINGS, Setting, setting_of
+from random_firm import ONCE_PER_FIRM, SETTINGS, Setting, setting_of
 from random_plans import STRUCTURES
 from slow_reference import Reference
 
@@ -21,7 +21,6 @@ from assets.incentives.deal_prices import price_deals
 from assets.incentives.leakage import check_replay
 
 COMPANIES = range(1000)
-ONCE_PER_FIRM = ("fx_rates", "fiscal_calendar")
 
 EXACT = (
     "plan_id", "version", "period_start", "period_end", "days_to_period_end", "quota_amount", "credited_amount", "is_pivotal",

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from pay_company import Books, Row
 from random_company import make_company
-from random_firm import SETTINGS, Setting, setting_of
+from random_firm import ONCE_PER_FIRM, SETTINGS, Setting, setting_of
 from reference_knowledge import Firm
 from slow_reference import Reference
 
@@ -39,6 +39,7 @@ OF_REFERENCE = (
 )
 GRAIN = ("opportunity_id", "rep_id", "component", "credit_type")
 COMPANIES = range(5000, 5300)
+OF_WHICH_SLOWLY = 120
 TERMS = (
     "plans",
     "plan_components",
@@ -80,9 +81,10 @@ def cases() -> list[Case]:
     made = []
     for seed in COMPANIES:
         setting = setting_of(seed)
-        books = Books(
-            zone=setting.zone, fiscal_start_month=setting.fiscal_start_month, credited=setting.credited
-        )
+        books = setting.books()
+        books.rows |= {
+            name: [] for name in ONCE_PER_FIRM
+        }  # companies are copied often; these rows are added when priced
         make_company(seed, f"{seed}-", books, setting)
         wins = sorted(
             (o["closed_at"], o["opportunity_id"])
@@ -179,7 +181,8 @@ def by_engine(cases: list[Case], change: Change) -> pl.DataFrame:
         together = setting.books()
         for case in mine:
             for name, rows in changed(case, change).rows.items():
-                together.rows[name] += rows
+                if name not in ONCE_PER_FIRM:
+                    together.rows[name] += rows
         # a row that exists only as final is no exposure
         mart = price_deals(together.tables()).filter(
             pl.col("opportunity_id").is_in([case.deal for case in mine]),
@@ -190,12 +193,12 @@ def by_engine(cases: list[Case], change: Change) -> pl.DataFrame:
 
 
 def by_reference(cases: list[Case], change: Change) -> pl.DataFrame:
+    cases = cases[:OF_WHICH_SLOWLY]
     rows = []
-    rates = {case.setting: case.setting.books() for case in cases}
     for case in cases:
         books = changed(case, change)
-        for table in ("fx_rates", "fiscal_calendar"):
-            books.rows[table] = rates[case.setting].rows[table]
+        shared = case.setting.books().rows
+        books.rows |= {name: shared[name] for name in ONCE_PER_FIRM}
         reference = Reference(books)
         for grain in sorted(g for g in reference.grains() if g[0] == case.deal):
             row = reference.price(*grain, final=False)
@@ -224,7 +227,7 @@ def test_the_companies_have_later_rows_of_every_table(cases: list[Case]) -> None
 @PRICERS
 def test_rows_recorded_later_do_not_move_an_exposure(cases: list[Case], pricer: Pricer) -> None:
     before, after = pricer(cases, leave), pricer(cases, spoil_later_rows)
-    assert before.drop_nulls("emcr_lowest").height > 150
+    assert before.drop_nulls("emcr_lowest").height > 100
     assert differing(before, after).is_empty(), differing(before, after)
 
 
@@ -232,4 +235,4 @@ def test_rows_recorded_later_do_not_move_an_exposure(cases: list[Case], pricer: 
 def test_a_row_recorded_past_the_close_is_as_good_as_missing(cases: list[Case], pricer: Pricer) -> None:
     moved, without = pricer(cases, move_past_close), pricer(cases, remove)
     assert differing(moved, without).is_empty(), differing(moved, without)
-    assert differing(moved, pricer(cases, leave)).height > 40  # the rows that moved did matter
+    assert differing(moved, pricer(cases, leave)).height > 15  # the rows that moved did matter

@@ -17,7 +17,7 @@ from slow_reference import Pricing, Reference
 
 from assets.incentives.deal_prices import price_deals
 
-FIRMS = range(180)
+FIRMS = range(121)
 QUARTER = (date(2025, 1, 1), date(2025, 4, 1))
 Totals = dict[str, Fraction | None]
 
