@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from expectations.contracts import SOURCES
 
 NAMES = (
     "opportunities", "credits", "quotas", "plans", "plan_components", "plan_tiers", "plan_assignments", "spiffs",
-    "fx_rates", "reps",
+    "fx_rates", "reps", "component_results", "fiscal_calendar",
 )  # fmt: skip
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 Row = dict[str, Any]
@@ -34,6 +34,7 @@ class Books:
     rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in NAMES})
     credited: bool = True
     zone: str = "America/New_York"
+    fiscal_start_month: int = 1
 
     def add(self, table: str, **row: Any) -> Row:
         self.rows[table].append(row)
@@ -118,10 +119,18 @@ class Books:
 
     def company(self) -> Company:
         sources = {name for name in NAMES if self.rows[name]} - (set() if self.credited else {"credits"})
-        return Company("USD", self.zone, date(2025, 12, 31), sources=frozenset(sources))
+        return Company(
+            "USD",
+            self.zone,
+            date(2025, 12, 31),
+            fiscal_start_month=self.fiscal_start_month,
+            sources=frozenset(sources),
+        )
 
     def tables(self) -> PayTables:
-        return PayTables(**{name: frame(name, self.rows[name]) for name in NAMES}, company=self.company())
+        names = [f.name for f in fields(PayTables) if f.name != "company"]
+        frames = {name: frame(name, self.rows.get(name, [])) for name in names}
+        return PayTables(**frames, company=self.company())
 
     def priced(self) -> dict[tuple[str, str], Row]:
         """Rows of deal_incentives by deal and seller; with several credits of one seller the last one wins."""

@@ -1,160 +1,18 @@
-"""What was recorded after a close must not move its exposure, and a leak must be seen."""
+"""A leak must be seen: the replay and the contract block the table. Random companies are in `test_leakage_properties`."""
 
 from __future__ import annotations
 
-import copy
-import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 from pay_company import Books, at
-from random_company import add_rates, make_company
-from slow_reference import Reference
 
 from assets.incentives import pay_periods, pricing, terms
 from assets.incentives.deal_prices import price_deals
 from assets.incentives.leakage import check_replay
 from expectations.contracts.incentives import DEAL_INCENTIVES
-
-EXPOSURE = (
-    "plan_id", "version", "period_start", "period_end", "quota_amount", "attainment_before", "attainment_after",
-    "emcr_as_known", "emcr_lowest", "emcr_highest", "base_rate", "relative_intensity", "distance_to_threshold", "is_pivotal",
-    "days_to_period_end", "tier", "added_pay", "emcr_with_spiff",
-)  # fmt: skip
-COMPANIES = range(100, 136)
-Deal = tuple[str, datetime]
-Change = Callable[[Books, Deal, random.Random], None]
-
-
-def later_rows(books: Books, deal: Deal) -> list[tuple[str, dict[str, Any]]]:
-    """Rows nobody knew at the close, without the deal's own first records."""
-    name, close = deal
-    reference = Reference(books)
-    first_win = reference.first_win(name)
-    found = []
-    for table, rows in books.rows.items():
-        for row in rows:
-            own = row is first_win or (
-                table == "credits"
-                and row["opportunity_id"] == name
-                and row is reference.versions(row["credit_id"])[0]
-            )
-            if row.get("recorded_at") and row["recorded_at"] > close and not own:
-                found.append((table, row))
-    return found
-
-
-def is_known_win(books: Books, row: dict[str, Any], close: datetime) -> bool:
-    win = Reference(books).first_win(row["opportunity_id"])
-    return win is not None and win["recorded_at"] <= close
-
-
-def spoil_later_rows(books: Books, deal: Deal, draw: random.Random) -> None:
-    """Change or delete everything recorded after the close."""
-    for table, row in later_rows(books, deal):
-        if (
-            table == "credits"
-            and row is Reference(books).versions(row["credit_id"])[0]
-            and is_known_win(books, row, deal[1])
-        ):
-            row["credited_amount"] = "123456.78"  # the seller knew of the win, nobody knew this amount
-        elif draw.random() < 0.5:
-            books.rows[table].remove(row)
-        else:
-            wrong = {
-                "credits": "credited_amount",
-                "opportunities": "amount",
-                "quotas": "amount",
-                "plan_tiers": "rate",
-            }
-            if table in wrong:
-                row[wrong[table]] = "0.77"
-            if table == "plan_assignments":
-                row["draw"], row["draw_kind"] = "99", "non_recoverable"
-
-
-def known_row(books: Books, deal: Deal, draw: random.Random) -> list[tuple[str, dict[str, Any]]]:
-    """One row that was known at the close, or all records of one other deal."""
-    name, close = deal
-    choices: list[list[tuple[str, dict[str, Any]]]] = [
-        [(table, row)]
-        for table in ("quotas", "plan_tiers", "plan_assignments", "plans")
-        for row in books.rows[table]
-        if row["recorded_at"] <= close
-    ]
-    others = sorted({row["opportunity_id"] for row in books.rows["opportunities"]} - {name})
-    choices += [
-        [
-            (t, row)
-            for t in ("opportunities", "credits")
-            for row in books.rows[t]
-            if row["opportunity_id"] == other
-        ]
-        for other in others
-    ]
-    return draw.choice(choices)
-
-
-def move_past_close(books: Books, deal: Deal, draw: random.Random) -> None:
-    for i, (_, row) in enumerate(known_row(books, deal, draw)):
-        row["recorded_at"] = deal[1] + timedelta(seconds=i + 1)
-
-
-def remove(books: Books, deal: Deal, draw: random.Random) -> None:
-    for table, row in known_row(books, deal, draw):
-        books.rows[table].remove(row)
-
-
-def leave(books: Books, deal: Deal, draw: random.Random) -> None:
-    pass
-
-
-@pytest.fixture(scope="module")
-def firms() -> list[tuple[Books, Deal]]:
-    made = []
-    for seed in COMPANIES:
-        books = Books()
-        make_company(seed, f"{seed}-", books)
-        wins = [o for o in books.rows["opportunities"] if o["is_won"]]
-        deal = random.Random(seed).choice(sorted(wins, key=lambda o: o["closed_at"])[3:])
-        made.append(
-            (books, (deal["opportunity_id"], Reference(books).first_win(deal["opportunity_id"])["closed_at"]))
-        )
-    return made
-
-
-def exposures(firms: list[tuple[Books, Deal]], change: Change) -> pl.DataFrame:
-    """Exposure of one deal of every company after a change; companies share nothing, so one run prices all."""
-    together = Books()
-    for seed, (books, deal) in zip(COMPANIES, firms, strict=True):
-        changed = copy.deepcopy(books)
-        change(changed, deal, random.Random(seed))
-        for name, rows in changed.rows.items():
-            together.rows[name] += rows
-    add_rates(together)
-    asked = [deal for _, (deal, _) in firms]
-    # a row that exists only as final is no exposure
-    mart = price_deals(together.tables()).filter(
-        pl.col("opportunity_id").is_in(asked), pl.col("null_reason").ne_missing("credited_later")
-    )
-    grain = ["opportunity_id", "rep_id", "component", "credit_type"]
-    return mart.select(*grain, *EXPOSURE).sort(grain).collect()
-
-
-def test_rows_recorded_later_do_not_move_an_exposure(firms: list[tuple[Books, Deal]]) -> None:
-    assert sum(len(later_rows(books, deal)) for books, deal in firms) > 200
-    before, after = exposures(firms, leave), exposures(firms, spoil_later_rows)
-    assert before["emcr_as_known"].drop_nulls().len() > 20
-    assert before.equals(after)
-
-
-def test_a_row_recorded_past_the_close_is_as_good_as_missing(firms: list[tuple[Books, Deal]]) -> None:
-    moved, without = exposures(firms, move_past_close), exposures(firms, remove)
-    assert moved.equals(without)
-    assert not moved.equals(exposures(firms, leave))
 
 
 def simple_firm() -> Books:

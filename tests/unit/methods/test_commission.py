@@ -28,12 +28,18 @@ def plans(draw: st.DrawFn, *, rising: bool = False, plain: bool = False) -> Plan
     at = draw(edges)
     values = draw(st.lists(rates, min_size=len(at), max_size=len(at)))
     lumps = [ZERO if plain else draw(st.sampled_from([ZERO, Decimal("150.25")])) for _ in at]
+    bounds = st.sampled_from([None, None, Decimal("12.34"), Decimal("4321.09")])
+    floor, cap = (None if plain else draw(bounds) for _ in range(2))
+    if floor is not None and cap is not None:
+        floor, cap = sorted((floor, cap))
     tiers = zip(at, sorted(values) if rising else values, lumps, strict=True)
     return Plan(
         tiers=tuple((Decimal(a).scaleb(-2), r, b) for a, r, b in tiers),
         retroactive=draw(st.booleans()),
         gate=None if plain else draw(st.sampled_from([None, Decimal("0.6"), Decimal("1.2")])),
         gate_from=draw(st.sampled_from([None, "first_unit", "threshold"])),
+        cap=cap,
+        floor=floor,
     )
 
 
@@ -78,8 +84,32 @@ def test_retroactive_pays_at_least_incremental_when_rates_rise(
 @few
 @given(plans(), st.lists(amounts, min_size=1, max_size=6), amounts, amounts)
 def test_a_cap_never_raises_pay(plan: Plan, totals: list[Decimal], quota: Decimal, cap: Decimal) -> None:
-    capped, free = pay(replace(plan, cap=cap), totals, quota), pay(plan, totals, quota)
+    capped, free = (pay(replace(plan, cap=c), totals, quota) for c in (cap, None))
     assert all(c <= f and c <= cap for c, f in zip(capped, free, strict=True))
+
+
+@few
+@given(plans(), st.lists(amounts, min_size=1, max_size=6), amounts, amounts)
+def test_a_floor_never_lowers_pay(plan: Plan, totals: list[Decimal], quota: Decimal, floor: Decimal) -> None:
+    plan = replace(plan, cap=None)
+    floored, free = (pay(replace(plan, floor=f), totals, quota) for f in (floor, None))
+    assert all(f >= c and f >= floor for f, c in zip(floored, free, strict=True))
+
+
+@few
+@given(plans(), st.lists(amounts, min_size=2, max_size=5, unique=True), amounts, st.integers(1, 500))
+def test_deals_of_one_day_add_up_in_every_order(
+    plan: Plan, deals: list[Decimal], quota: Decimal, cents_before: int
+) -> None:
+    """The added pay of a deal depends on what came before it, the sum over the deals does not."""
+    before = Decimal(cents_before).scaleb(-2)
+
+    def walk(order: list[Decimal]) -> Decimal:
+        at = [before + sum(order[:k], start=ZERO) for k in range(len(order))]
+        priced = price([plan], [("plan", s, x, quota) for s, x in zip(at, order, strict=True)])
+        return Decimal(priced["added_pay"].sum())
+
+    assert walk(deals) == walk(deals[::-1]) == walk(deals[1:] + deals[:1])
 
 
 @few

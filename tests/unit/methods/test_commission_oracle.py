@@ -1,7 +1,9 @@
-"""100,000 random ledgers against decimal, to the cent and to the eighth decimal of the rate."""
+"""100,000 random ledgers against decimal, every deal to the cent and to the eighth decimal of the rate."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -54,6 +56,9 @@ def random_ledgers(plans: dict[str, Plan]) -> pl.DataFrame:
     plan = rng.integers(0, PLANS, LEDGERS)
     quota = rng.integers(1_000_00, 900_000_00, LEDGERS)
     quota[::3] -= quota[::3] % 100_000  # round quotas put edges on whole cents
+    advance = np.where(
+        rng.random(LEDGERS) < 0.15, rng.integers(1, 2_000_00, LEDGERS), -1
+    )  # a non-recoverable draw
     share = rng.choice([0.001, 0.2, 0.7, 1.4], ledger.size) * rng.random(ledger.size)
     amount = np.maximum((share * quota[ledger]).astype(np.int64), 1)
     on_edge = rng.random(ledger.size) < 0.2
@@ -67,6 +72,7 @@ def random_ledgers(plans: dict[str, Plan]) -> pl.DataFrame:
             "plan_id": names[plan[ledger]],
             "quota": quota[ledger],
             "amount": amount,
+            "draw": advance[ledger],
         }
     ).select(
         "ledger",
@@ -75,7 +81,23 @@ def random_ledgers(plans: dict[str, Plan]) -> pl.DataFrame:
         "plan_id",
         quota_amount=as_money(pl.col("quota").cast(pl.Int128)),
         credited_amount=as_money(pl.col("amount").cast(pl.Int128)),
+        draw=pl.when(pl.col("draw") > 0).then(as_money(pl.col("draw").cast(pl.Int128))),
     )
+
+
+def features(plan: Plan) -> set[str]:
+    """What a plan has, by name."""
+    lumps, rates = [lump for *_, lump in plan.tiers], [rate for _, rate, _ in plan.tiers]
+    has = {
+        "retroactive": plan.retroactive,
+        "gate from the first unit": plan.gate is not None and plan.gate_from == "first_unit",
+        "gate from the threshold": plan.gate is not None and plan.gate_from == "threshold",
+        "cap": plan.cap is not None,
+        "floor": plan.floor is not None,
+        "lump": any(lumps),
+        "falling rate": rates != sorted(rates),
+    }
+    return {name for name, it_has in has.items() if it_has}
 
 
 def test_random_ledgers_equal_decimal(plans: dict[str, Plan]) -> None:
@@ -85,18 +107,23 @@ def test_random_ledgers_equal_decimal(plans: dict[str, Plan]) -> None:
         price_positions(positions, compile_plans(plans.values()))
         .select(
             "ledger", "plan_id", "quota_amount", "credited_amount", "credit_before", "pay_after",
-            "pay_amount", "emcr", "closed_at", "opportunity_id",
+            "pay_amount", "emcr", "draw", "closed_at", "opportunity_id",
         )
         .sort("ledger", "closed_at", "opportunity_id")
         .collect()
     )  # fmt: skip
     wrong: list[object] = []
+    met: Counter[str] = Counter()
     current, credit, before = None, ZERO, ZERO
     for row in priced.iter_rows():
-        ledger, name, quota, x, credit_before, pay_after, pay_amount, emcr, *_ = row
+        ledger, name, quota, x, credit_before, pay_after, pay_amount, emcr, draw, *_ = row
         plan = plans[name]
+        if draw is not None:
+            plan = replace(plan, floor=max(draw, plan.floor or ZERO))
         if ledger != current:
             current, credit, before = ledger, ZERO, plan.pay(ZERO, quota)
+            met.update(features(plans[name]))
+            met["draw"] += draw is not None
         after = plan.pay(credit + x, quota)
         rate = eight((after - before) / x) if x > 0 else None
         if (credit_before, pay_after, pay_amount, emcr) != (
@@ -109,6 +136,8 @@ def test_random_ledgers_equal_decimal(plans: dict[str, Plan]) -> None:
         credit, before = credit + x, after
     assert priced["ledger"].n_unique() == LEDGERS
     assert priced["emcr"].null_count() < priced.height / 10
+    assert len(met) == 8
+    assert min(met.values()) > 5_000, met
     assert not wrong, f"{len(wrong)} wrong, first: {wrong[0]}"
 
 
