@@ -101,7 +101,9 @@ def _causes(previous: Snapshot, as_of: str, code_version: str, facts: Mapping[st
         causes.append(f"as_of ({previous.as_of} to {as_of})")
     if _settings(previous.facts) != _settings(facts):
         causes.append("the settings")
-    then, now = previous.facts.get("sources", {}), facts.get("sources", {})
+    then, now = previous.facts.get("sources"), facts.get("sources", {})
+    if then is None:  # published by an older program, which did not write down what its sources held
+        return " and ".join([*causes, "possibly the data"])
     if moved := sorted(name for name in {*then, *now} if then.get(name) != now.get(name)):
         causes.append(f"the data ({', '.join(moved)})")
     return " and ".join(causes) or "tables made again in part"

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 
 from pipelines.commands.run import run_pipeline
 from pipelines.definitions import build_definitions
@@ -77,7 +78,15 @@ def test_a_run_blocked_on_the_command_line_is_told_by_the_sensor(
         with dg.DagsterInstance.get() as instance:
 
             def tick(cursor: str | None) -> str | None:
-                context = dg.build_sensor_context(instance, cursor=cursor, repository_def=repository)
+                # as the daemon ticks: the sensor has a code location, a run of the command has none
+                context = dg.SensorEvaluationContext(
+                    None,
+                    instance=instance,
+                    cursor=cursor,
+                    repository_def=repository,
+                    repository_name="__repository__",
+                    code_location_origin=RegisteredCodeLocationOrigin("aftersale"),
+                )
                 return sensor.evaluate_tick(context).cursor
 
             cursor = tick(None)

@@ -72,4 +72,4 @@ def test_all_that_differs_is_named_as_a_cause(
 def test_a_snapshot_of_an_older_program_names_what_it_can(before: Snapshot, tmp_path: Path) -> None:
     older = replace(before, facts={"company": FACTS["company"]})
     said = describe_changes(publish_churn(tmp_path / "2", 0.25), older, "2025-06-30", "code", FACTS)
-    assert "the data (accounts, complaints)" in said
+    assert "Moved by: possibly the data." in said
