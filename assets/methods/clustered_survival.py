@@ -9,14 +9,22 @@ test is the log-rank score with the sellers' own sums as its variance (Lin and W
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from scipy.sparse import csr_matrix
 from scipy.special import chdtrc
 
-from assets.methods.cluster_bootstrap import LEAST_CLUSTERS, draw_sums, take_percentiles
+from assets.methods.cluster_bootstrap import (
+    LEAST_CLUSTERS,
+    Floats,
+    Integers,
+    draw_sums,
+    take_percentiles,
+)
 
 UNIT: Final = 1e-12  # influences are added as whole numbers of it
 
@@ -27,88 +35,94 @@ def add_influences(rows: pl.LazyFrame, horizons: Sequence[int], *, event: int = 
     """Influence of every seller's deals on the estimates of each group.
 
     Args:
-        rows: one row per deal: `cell` and `seller` (integers, not null), `duration` (days >= 0), `cause` (0 still there,
-            `event`, others compete).
+        rows: one row per deal: `cell` and `seller` (integers >= 0, not null), `duration` (whole days >= 0), `cause` (0 still
+            there, `event`, others compete).
         horizons: days at which the estimates are read.
         event: the cause that is estimated.
 
     Returns:
-        One row per `cell` and `seller`, unsorted: per horizon h `on_survival_{h}` (on the log of Kaplan-Meier survival,
+        One row per `cell` and `seller`, sorted: per horizon h `on_survival_{h}` (on the log of Kaplan-Meier survival,
         other causes censored) and `on_incidence_{h}` (on the Aalen-Johansen incidence), Int64 in units of `UNIT`.
     """
-    steps = _steps(rows, event)
-    at = [_at_horizon(steps, h) for h in horizons]
-    placed = rows.join(steps, left_on=["cell", "duration"], right_on=["cell", "time"], how="left")
-    for end in at:
-        placed = placed.join(end, on="cell", how="left")
-    is_event, is_exit = _c("cause") == event, _c("cause") != 0
-    sums = []
+    deals = rows.select("cell", "seller", "duration", "cause").collect()
+    names = [f"on_{name}_{h}" for h in horizons for name in ("survival", "incidence")]
+    if deals.is_empty():
+        return pl.LazyFrame(
+            schema={**deals.select("cell", "seller").schema, **dict.fromkeys(names, pl.Int64)}
+        )
+    first = int(deals["cell"].min())  # type: ignore[arg-type]
+    cell, seller, cause = (deals[name].to_numpy().astype(np.int64) for name in ("cell", "seller", "cause"))
+    last = max(horizons) + 1  # whoever is seen past the last horizon is all the same
+    time = np.minimum(deals["duration"].to_numpy().astype(np.int64), last)
+    cause = np.where(time == last, 0, cause)
+    at = (cell - first) * (last + 1) + time
+    steps = _Steps.count(at, cause, event, cells=int(cell.max()) - first + 1, times=last + 1)
+    sellers = int(seller.max()) + 1
+    place = (cell - first) * sellers + seller
+    size = int(place.max()) + 1
+    found = np.flatnonzero(np.bincount(place, minlength=size))
+    columns = {}
     for h in horizons:
-        seen = _c("duration") <= h
-
-        def until(name: str, h: int = h, seen: pl.Expr = seen) -> pl.Expr:
-            return pl.when(seen).then(_c(name)).otherwise(_c(f"{name}_{h}"))
-
-        lost, left = (seen & is_event).cast(pl.Float64), (seen & is_exit).cast(pl.Float64)
-        on_survival = until("hazard_sum") - lost * _c("per_survivor")
+        lost = ((cause == event) & (time <= h)).astype(np.float64)
+        left = ((cause != 0) & (time <= h)).astype(np.float64)
+        until = at - time + np.minimum(time, h)
+        end = steps.incidence[at - time + h]
+        stayed = left * steps.per_stayer[at]
+        on_survival = steps.hazard_sum[until] - lost * steps.per_survivor[at]
         on_incidence = (
-            lost * _c("per_head")
-            - until("incidence_sum")
-            - _c(f"incidence_{h}") * (left * _c("per_stayer") - until("exit_sum"))
-            + (left * _c("per_stayer") * _c("incidence") - until("carried_sum"))
+            lost * steps.per_head[at]
+            - steps.incidence_sum[until]
+            - end * (stayed - steps.exit_sum[until])
+            + (stayed * steps.incidence[at] - steps.carried_sum[until])
         )
         for name, influence in (("survival", on_survival), ("incidence", on_incidence)):
-            whole = (influence.fill_nan(0.0).fill_null(0.0) / UNIT).round().cast(pl.Int64)
-            sums.append(whole.sum().alias(f"on_{name}_{h}"))
-    return placed.group_by("cell", "seller").agg(sums)
+            # whole numbers below 2^53 add up exactly in any order
+            sums = np.bincount(place, weights=np.rint(influence / UNIT), minlength=size)
+            columns[f"on_{name}_{h}"] = sums[found].astype(np.int64)
+    return pl.LazyFrame(
+        {"cell": found // sellers + first, "seller": found % sellers, **columns}
+    ).with_columns(_c("cell").cast(deals.schema["cell"]), _c("seller").cast(deals.schema["seller"]))
 
 
-def _steps(rows: pl.LazyFrame, event: int) -> pl.LazyFrame:
-    """What the influences are made of, per group and distinct duration."""
-    d, e, y = _c("exits"), _c("events"), _c("at_risk")
-    stays, survives = y - d, y - e
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the influences are made of: flat arrays over group and day, days of a group side by side."""
 
-    def over(expression: pl.Expr) -> pl.Expr:
-        return expression.over("cell")
+    incidence: Floats
+    per_survivor: Floats
+    per_stayer: Floats
+    per_head: Floats
+    hazard_sum: Floats
+    exit_sum: Floats
+    incidence_sum: Floats
+    carried_sum: Floats
 
-    def per(top: pl.Expr, bottom: pl.Expr) -> pl.Expr:
-        return pl.when(bottom > 0).then(top / bottom).otherwise(0.0)
+    @classmethod
+    def count(cls, at: Integers, cause: Integers, event: int, *, cells: int, times: int) -> _Steps:
+        def by_day(chosen: Integers) -> Floats:
+            return np.bincount(chosen, minlength=cells * times).reshape(cells, times).astype(np.float64)
 
-    return (
-        rows.group_by("cell", time="duration")
-        .agg(
-            leaving=pl.len().cast(pl.Int64),
-            exits=(_c("cause") != 0).sum().cast(pl.Int64),
-            events=(_c("cause") == event).sum().cast(pl.Int64),
+        y = by_day(at)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        d, e = by_day(at[cause != 0]), by_day(at[cause == event])
+
+        def per(top: Floats, bottom: Floats) -> Floats:
+            return np.divide(top, bottom, out=np.zeros_like(bottom), where=bottom > 0)
+
+        hazard, exits = per(e, y), per(d, y)
+        free = np.cumprod(1 - exits, axis=1)
+        before = np.concatenate([np.ones((cells, 1)), free[:, :-1]], axis=1)
+        incidence = np.cumsum(before * hazard, axis=1)
+        arrays = (
+            incidence,
+            per(np.ones_like(y), y - e),
+            per(np.ones_like(y), y - d),
+            per(before, y),
+            np.cumsum(per(hazard, y - e), axis=1),
+            np.cumsum(per(exits, y - d), axis=1),
+            np.cumsum(per(before * hazard, y), axis=1),
+            np.cumsum(incidence * per(exits, y - d), axis=1),
         )
-        .sort("cell", "time")
-        .with_columns(at_risk=over(_c("leaving").sum()) - over(_c("leaving").cum_sum()) + _c("leaving"))
-        .with_columns(free=over((stays / y).cum_prod()))
-        .with_columns(before=over(_c("free").shift(1, fill_value=1.0)))
-        .with_columns(incidence=over((_c("before") * e / y).cum_sum()))
-        .select(
-            "cell",
-            "time",
-            "incidence",
-            per_survivor=per(pl.lit(1.0), survives),
-            per_stayer=per(pl.lit(1.0), stays),
-            per_head=_c("before") / y,
-            hazard_sum=over(per(e / y, survives).cum_sum()),
-            exit_sum=over(per(d / y, stays).cum_sum()),
-            incidence_sum=over((_c("before") * e / y / y).cum_sum()),
-            carried_sum=over((_c("incidence") * per(d / y, stays)).cum_sum()),
-        )
-    )
-
-
-_RUNNING: Final = ("incidence", "hazard_sum", "exit_sum", "incidence_sum", "carried_sum")
-
-
-def _at_horizon(steps: pl.LazyFrame, horizon: int) -> pl.LazyFrame:
-    inside = _c("time") <= horizon
-    return steps.group_by("cell").agg(
-        _c(name).filter(inside).max().fill_null(0.0).alias(f"{name}_{horizon}") for name in _RUNNING
-    )
+        return cls(*(array.ravel() for array in arrays))
 
 
 def bound_estimates(
@@ -177,30 +191,35 @@ def compare_survival_by_seller(rows: pl.DataFrame) -> float | None:
         p of the log-rank score with cluster-robust variance; None with fewer than two groups, no event, or no more sellers
         than groups.
     """
-    rows = rows.select("cell", "seller", "duration", event=_c("cause") == 1).sort(
-        "seller", "cell", "duration", "event"
+    cells, sellers, times = (
+        np.unique(rows[name].to_numpy(), return_inverse=True) for name in ("cell", "seller", "duration")
     )
-    groups, times, sellers = (rows[name].unique().sort() for name in ("cell", "duration", "seller"))
-    if len(groups) < 2 or not rows["event"].any() or len(sellers) <= len(groups):
+    event = rows["cause"].to_numpy() == 1
+    groups, people, days = len(cells[0]), len(sellers[0]), len(times[0])
+    if groups < 2 or not event.any() or people <= groups:
         return None
-    group, time, seller = (
-        rows[name].replace_strict(among, range(len(among)), return_dtype=pl.Int32).to_numpy()
-        for name, among in (("cell", groups), ("duration", times), ("seller", sellers))
-    )
-    event = rows["event"].to_numpy().astype(np.float64)
-    at_risk = np.zeros((len(times), len(groups)))
-    np.add.at(at_risk, (time, group), 1.0)
+    group, seller, time = cells[1], sellers[1], times[1]
+    at_risk = np.bincount(time * groups + group, minlength=days * groups).reshape(days, groups)
     at_risk = at_risk[::-1].cumsum(axis=0)[::-1]
     total = at_risk.sum(axis=1)
-    hazard = np.bincount(time, weights=event, minlength=len(times)) / total
+    hazard = np.bincount(time[event], minlength=days) / total
     share = at_risk / total[:, None]
     carried = np.cumsum(share * hazard[:, None], axis=0)
+
+    def count(who: Integers, chosen: npt.NDArray[np.bool_] | slice, size: int) -> csr_matrix:
+        """Deals by seller (and group) and day; whole numbers, so the order of the rows does not matter."""
+        who, when = who[chosen], time[chosen]
+        return csr_matrix((np.ones(len(who)), (who, when)), shape=(size, days))
+
     # events in the own group, less what the time at risk would have brought, by seller
-    size = (len(sellers), len(groups))
-    own = csr_matrix((event - np.cumsum(hazard)[time], (seller, group)), shape=size).toarray()
-    all_times = csr_matrix((event, (seller, time)), shape=(len(sellers), len(times))) @ share
-    waited = csr_matrix((np.ones(len(time)), (seller, time)), shape=(len(sellers), len(times))) @ carried
-    scores = (own - all_times + waited)[:, :-1]
+    own, everyone = seller * groups + group, slice(None)
+    lost = np.asarray(count(own, event, people * groups).sum(axis=1)).ravel()
+    waited = count(own, everyone, people * groups) @ np.cumsum(hazard)
+    scores = (
+        (lost - waited).reshape(people, groups)
+        - count(seller, event, people) @ share
+        + count(seller, everyone, people) @ carried
+    )[:, :-1]
     score = scores.sum(axis=0)
     spread = np.einsum("si,sj->ij", scores, scores)
     if not np.any(np.abs(spread) > 0):
