@@ -16,7 +16,8 @@ from expectations.model import Table
 class Part:
     """One immutable Parquet file of a table: the whole table, or one month of it (`month` is YYYY-MM, else empty).
 
-    `key` names the recipe (code, contract, settings, inputs), `sha256` the bytes. `path` is relative to the store.
+    `key` names the recipe (code, contract, settings, inputs), `sha256` the bytes. `path` is relative to the store. A month
+    remembers the results it passed with (`checks`), because versions to come may take it over as it is.
     """
 
     month: str
@@ -25,6 +26,7 @@ class Part:
     rows: int
     bytes: int
     path: str
+    checks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,25 @@ def owner_on(rows: pl.LazyFrame, held: pl.LazyFrame, day: str) -> pl.LazyFrame:
     return rows.join(owners, on=key, how="left")
 
 
+def owner_spells(held: pl.LazyFrame) -> pl.LazyFrame:
+    """Who owned each account when: every day of an account that was ever assigned lies in exactly one row.
+
+    Args:
+        held: as `held_assignments` gives them.
+
+    Returns:
+        `account_id`, `owned_from` (null: always before), `owned_to` (inclusive; null: ever after), `owner_rep_id` (null
+        while nobody held it), in no order.
+    """
+    edges = pl.concat([held.select("account_id", edge=name) for name in ("valid_from", "valid_to")])
+    beginning = held.select("account_id", edge=pl.lit(None, pl.Date)).unique()
+    day_before_next = _c("edge").shift(-1).over("account_id", order_by="edge") - pl.duration(days=1)
+    owned = owner_on(edges.filter(_c("edge").is_not_null()).unique(), held, "edge")
+    return pl.concat([owned, beginning.with_columns(owner_rep_id=pl.lit(None, pl.String))]).select(
+        "account_id", "owner_rep_id", owned_from="edge", owned_to=day_before_next
+    )
+
+
 def owner_intensity(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
     """Mean deal EMCR of each seller's own deals by calendar month of the close, from exact sums of eight decimals.
 

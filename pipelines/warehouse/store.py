@@ -211,7 +211,7 @@ class Store:
         """Returns the part that holds the name, and whether its bytes are the staged ones."""
         final, part = self.part_path(item.part), item.part
         if not self.files.put(item.file, final) and self.files.digest(final) != part.sha256:
-            part = self._describe(final, part.month, part.key, part.path)
+            part = replace(self._describe(final, part.month, part.key, part.path), checks=part.checks)
         if part.month:
             self.files.put_bytes(final.with_suffix(".json"), seal(asdict(part)))
         return part, part.sha256 == item.part.sha256
@@ -300,7 +300,7 @@ def _note(version: Version, differing: list[str]) -> Version:
 
 def _decode_part(content: Mapping[str, Any], path: Path) -> Part:
     try:
-        return Part(**content)
+        return Part(**{**content, "checks": tuple(content.get("checks", ()))})
     except TypeError as cause:
         raise damaged(path, "not a part's manifest") from cause
 
