@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from assets.company import Company
@@ -48,50 +49,40 @@ def count_month(panel: Panel, activities: pl.LazyFrame, company: Company, month:
         The columns of the contract, sorted by the key.
     """
     first, last = first_day_of(month), last_day_of(month)
-    active = _share_days(_active_in_month(panel.deals, first, last), first, last)
-    happened = panel.happened.filter(month=month).drop("month").with_columns(_any=pl.lit(value=True))
-    rows = pl.concat(
-        [
-            active.join(happened, on="place", how="left"),
-            _idle(active, _followed(panel, first, last), happened),
-        ],
-        how="diagonal",
-    ).sort("place")
-    owners = panel.owners.filter(
-        _c("owned_from").is_null() | (_c("owned_from") <= last),
-        _c("owned_to").is_null() | (_c("owned_to") >= first),
-    )
-    owned = (_c("owned_from").is_null() | (_c("owned_from") <= _c("from"))) & (
-        _c("owned_to").is_null() | (_c("from") <= _c("owned_to"))
+    happened = panel.happened.filter(month=month).drop("month")
+    active = _share_days(panel, _active_in_month(panel.deals, first, last), first, last)
+    rows = pl.concat([active, _idle(panel, active, happened, first, last)], how="diagonal").sort("place")
+    rows = _with_owners(panel, rows, first, last)
+    rows = rows.with_columns(
+        owner_emcr=_of_owners_in(panel, month).gather(rows["owner"]),
+        touches=_touches(panel, activities, company, last).gather(rows["account"]),
     )
     present = {name: company.has(source) for name, (_, source) in COUNTED.items()}
-    counted = (
-        rows.join(owners, on="account", how="left", maintain_order="left")
-        .filter(owned)
-        .with_columns(month=pl.lit(month), owner_rep_id=pl.coalesce("owner_rep_id", "rep_id"))
-        .join(
-            panel.intensity.filter(month=month).drop("month"),
-            on="owner_rep_id",
-            how="left",
-            maintain_order="left",
-        )
-        .join(_touches(panel, activities, company, last), on="account", how="left", maintain_order="left")
-        .with_columns(
-            *(pl.when(there).then(_c(name).fill_null(0)).alias(name) for name, there in present.items()),
-            emcr_at_sale="emcr",
-            churned=pl.when(has_churn_source(company)).then(
-                _c("churned_on").is_between(first, last).fill_null(value=False)
-            ),
-            mrr_delta=pl.when(company.has("subscription_events")).then(
-                _c("mrr_delta").fill_null(0).cast(_MONEY)
-            ),
-            touches=pl.when(has_touches(company)).then(_c("touches").fill_null(0)),
-        )
+    return rows.join(happened, on="place", how="left", maintain_order="left").select(
+        panel.names["account_id"].gather(rows["place"]),
+        panel.names["opportunity_id"].gather(rows["place"]),
+        pl.lit(month).alias("month"),
+        panel.sellers["rep_id"].gather(rows["seller"]),
+        panel.sellers["rep_id"].gather(rows["owner"]).alias("owner_rep_id"),
+        "exposure_days",
+        "account_days",
+        pl.when(has_churn_source(company))
+        .then(_c("churned_on").is_between(first, last).fill_null(value=False))
+        .alias("churned"),
+        *(pl.when(there).then(_c(name).fill_null(0)).alias(name) for name, there in present.items()),
+        pl.when(has_touches(company)).then(_c("touches").fill_null(0)).alias("touches"),
+        pl.when(company.has("subscription_events"))
+        .then(_c("mrr_delta").fill_null(0).cast(_MONEY))
+        .alias("mrr_delta"),
+        _c("emcr").alias("emcr_at_sale"),
+        "owner_emcr",
+        "segment",
     )
-    named = panel.names[counted["place"]]
-    return counted.with_columns(named["account_id"], named["opportunity_id"]).select(
-        ACCOUNT_MONTHS.schema.names()
-    )
+
+
+def _by_number(size: int, numbers: pl.Series, values: pl.Series) -> pl.Series:
+    """The values at their numbers, null elsewhere: what is looked up by number needs no join."""
+    return pl.repeat(None, size, dtype=values.dtype, eager=True).scatter(numbers, values)
 
 
 def _active_in_month(deals: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
@@ -106,13 +97,15 @@ def _active_in_month(deals: pl.DataFrame, first: date, last: date) -> pl.DataFra
     )
 
 
-def _share_days(active: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
+def _share_days(panel: Panel, active: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     """Add `account_days`: each calendar day of an account divided equally among the deals active on it."""
     length = (last - first).days + 1
-    steady = (_c("exposure_days") == length).all().over("account")
-    marked = active.with_columns(_steady=steady)
-    whole = marked.filter("_steady").with_columns(account_days=length / pl.len().over("account"))
-    return pl.concat([whole, _share_changing_days(marked.filter(~_c("_steady")))]).drop("_steady")
+    account, size = active["account"].to_numpy(), panel.names.height
+    sharing = np.bincount(account, minlength=size)[account]
+    comes_or_goes = active["exposure_days"].to_numpy() < length
+    changing = (np.bincount(account, weights=comes_or_goes, minlength=size) > 0)[account]
+    whole = active.with_columns(account_days=length / pl.Series(sharing))
+    return pl.concat([whole.filter(~changing), _share_changing_days(active.filter(changing))])
 
 
 def _share_changing_days(rows: pl.DataFrame) -> pl.DataFrame:
@@ -148,44 +141,69 @@ def _share_changing_days(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _followed(panel: Panel, first: date, last: date) -> pl.DataFrame:
-    """Accounts whose first close lies before the month's end: `from` inside the month, `followed_days`, `segment`."""
+def _idle(
+    panel: Panel, active: pl.DataFrame, happened: pl.DataFrame, first: date, last: date
+) -> pl.DataFrame:
+    """The days without an active deal of every account whose first close has been, and what happened under no active deal."""
+    followed = panel.accounts.filter(
+        _c("known_from") <= last, _c("known_to").is_null() | (_c("known_to") > last)
+    ).select("account", "segment", place="account", **{"from": pl.max_horizontal("first_close", first)})
+    size, account = panel.names.height, followed["account"].to_numpy()
+    covered = np.bincount(active["account"].to_numpy(), active["account_days"].to_numpy(), size)[account]
+    has_events = np.zeros(size, dtype=bool)
+    has_events[happened["place"].to_numpy()] = True
     until = min(panel.observed_until, last)
     return (
-        panel.accounts.filter(
-            _c("known_from") <= last, _c("known_to").is_null() | (_c("known_to") > last)
+        followed.with_columns(
+            exposure_days=_days(_c("from"), pl.lit(until)) - pl.Series(covered.round().astype(np.int64))
         )
-        .select("account", "segment", **{"from": pl.max_horizontal("first_close", first)})
-        .with_columns(followed_days=_days(_c("from"), pl.lit(until)))
+        .filter((_c("exposure_days") > 0) | pl.Series(has_events[account]))
+        .with_columns(account_days=_c("exposure_days").cast(pl.Float64))
     )
 
 
-def _idle(active: pl.DataFrame, followed: pl.DataFrame, happened: pl.DataFrame) -> pl.DataFrame:
-    """The account's days without an active deal, and what happened under no active deal."""
-    covered = active.group_by("account").agg(_covered=_c("account_days").sum().round().cast(pl.Int64))
-    idle = _c("followed_days") - _c("_covered").fill_null(0)
-    return (
-        followed.join(covered, on="account", how="left")
-        .join(happened.rename({"place": "account"}), on="account", how="left")
-        .with_columns(exposure_days=idle, account_days=idle.cast(pl.Float64), place="account")
-        .filter((_c("exposure_days") > 0) | _c("_any").is_not_null())
-        .drop("followed_days", "_covered")
+def _with_owners(panel: Panel, rows: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
+    """Add `owner` of the row's first day: whoever held the account, else the seller of the deal."""
+    held = panel.owners.filter(
+        _c("owned_from") <= last, _c("owned_to").is_null() | (_c("owned_to") >= first)
     )
+    on_first = held.filter(_c("owned_from") <= first)
+    begun_later = (
+        rows.filter(_c("from") > first)
+        .select("place", "account", "from")
+        .join(held, on="account", how="inner")
+        .filter(
+            _c("owned_from") <= _c("from"), _c("owned_to").is_null() | (_c("from") <= _c("owned_to"))
+        )
+    )
+    size = panel.names.height
+    owner = pl.when(_c("from") == first).then(
+        _by_number(size, on_first["account"], on_first["owner"]).gather(rows["account"])
+    ).otherwise(_by_number(size, begun_later["place"], begun_later["owner"]).gather(rows["place"]))  # fmt: skip
+    return rows.with_columns(owner=pl.coalesce(owner, "seller"))
 
 
-def _touches(panel: Panel, activities: pl.LazyFrame, company: Company, last: date) -> pl.DataFrame:
+def _of_owners_in(panel: Panel, month: str) -> pl.Series:
+    """How strongly each seller was paid for selling in the month, by number."""
+    paid = panel.intensity.filter(month=month)
+    return _by_number(panel.sellers.height, paid["owner"], paid["owner_emcr"])
+
+
+def _touches(panel: Panel, activities: pl.LazyFrame, company: Company, last: date) -> pl.Series:
     """Outbound activities of the month by account, whatever the local day: each belongs to the one month that holds it."""
+    size = panel.names.height
     if not has_touches(company):
-        return pl.DataFrame(schema={"account": pl.UInt32, "touches": pl.Int64})
+        return pl.repeat(None, size, dtype=pl.Int64, eager=True)
     # most accounts of later months have no row here yet: leaving them out makes the table to look in small
     callers = panel.callers.filter(_c("first_close") <= last).lazy()
-    return (
+    counted = (
         count_by_account(activities)
         .join(callers, on="account_id", how="inner")
         .group_by("account")
         .agg(_c("touches").sum())
         .collect()
     )
+    return _by_number(size, counted["account"], counted["touches"])
 
 
 def _days(start: pl.Expr, end: pl.Expr) -> pl.Expr:

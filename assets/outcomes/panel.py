@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -42,11 +43,12 @@ class Panel:
         months: YYYY-MM, from the first close to the last day observed.
         observed_until: the last day observed.
         names: row number = place: `account_id`, `opportunity_id` (null: the account itself), sorted by both.
+        sellers: row number = seller: `rep_id`, sorted.
         accounts: `account`, `account_id`, `segment`, `first_close`, `known_from`, `known_to`: an account is said to be of
             the highest segment among its deals so far, so one with deals of several segments has several rows.
-        deals: `place`, `account`, `rep_id`, `segment`, `emcr`, `active_from`, `active_to`, `churned_on`; by place.
-        owners: `account`, `owned_from`, `owned_to`, `owner_rep_id`, as `owner_spells` gives them.
-        intensity: `owner_rep_id`, `month`, `owner_emcr`.
+        deals: `place`, `account`, `seller`, `segment`, `emcr`, `active_from`, `active_to`, `churned_on`; by place.
+        owners: `account`, `owner` (a seller's number), `owned_from`, `owned_to`, as `owner_spells` gives them.
+        intensity: `owner`, `month`, `owner_emcr`.
         happened: `place`, `month` and the sums of what is `COUNTED`, and `mrr_delta`.
         callers: `account_id` as the sources write it, `account`, `first_close`.
         contents: by month, what names all the facts that it was made from.
@@ -55,6 +57,7 @@ class Panel:
     months: tuple[str, ...]
     observed_until: date
     names: pl.DataFrame
+    sellers: pl.DataFrame
     accounts: pl.DataFrame
     deals: pl.DataFrame
     owners: pl.DataFrame
@@ -106,7 +109,11 @@ def prepare_panel(
         .sort("place")
         .collect()
     )
-    held = held_assignments(account_assignments, directory)
+    followed_assignments = held_assignments(account_assignments, directory).join(
+        own.lazy(), on="account_id", how="semi"
+    )
+    owners = owner_spells(followed_assignments).join(own.lazy(), on="account_id").drop("account_id").collect()
+    sellers = pl.concat([deals["rep_id"], owners["owner_rep_id"]]).drop_nulls().unique().sort().to_frame()
     followed = _follow(dated).join(own.lazy(), on="account_id", how="inner").collect()
     happened = pl.concat(
         [
@@ -120,10 +127,11 @@ def prepare_panel(
         months=months_between(first, last),
         observed_until=last or company.as_of,
         names=places.select("account_id", "opportunity_id"),
+        sellers=sellers,
         accounts=followed,
-        deals=deals.drop("opportunity_id"),
-        owners=owner_spells(held).join(own.lazy(), on="account_id", how="inner").drop("account_id").collect(),
-        intensity=owner_intensity(deal_outcomes).collect(),
+        deals=_number_sellers(deals.drop("opportunity_id"), sellers, "rep_id", "seller"),
+        owners=_number_sellers(owners, sellers, "owner_rep_id", "owner"),
+        intensity=_number_sellers(owner_intensity(deal_outcomes).collect(), sellers, "owner_rep_id", "owner"),
         happened=_place(happened, deals, followed, last or company.as_of),
         callers=directory.accounts.select("account_id", "_survivor")
         .join(own.lazy(), left_on="_survivor", right_on="account_id", how="inner")
@@ -146,6 +154,11 @@ def _number(dated: pl.LazyFrame, active: pl.LazyFrame) -> pl.DataFrame:
         .with_columns(account=pl.when(_c("opportunity_id").is_null()).then("place").forward_fill())
         .collect()
     )
+
+
+def _number_sellers(rows: pl.DataFrame, sellers: pl.DataFrame, name: str, number: str) -> pl.DataFrame:
+    numbers = sellers.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias(number), pl.col("rep_id").alias(name))
+    return rows.join(numbers, on=name, how="left", maintain_order="left").drop(name)
 
 
 def _follow(dated: pl.LazyFrame) -> pl.LazyFrame:
@@ -233,40 +246,35 @@ def _name_contents(panel: Panel) -> dict[str, str]:
     merged = panel.callers.filter(_c("account_id") != panel.names["account_id"].gather(panel.callers["account"]))
     known, own, always = [], [], []
     for seed in _SEEDS:
-        # a place says nothing by itself: numbers shift when an account is added
-        identity = panel.names.select(_c("account_id").hash(seed) + _c("opportunity_id").hash(seed) * 3).to_series()
-        known.append(
-            _sum_hashes(
-                seed,
-                (identity, "account", panel.accounts.drop("account_id", "known_to"), "known_from"),
-                (identity, "account", panel.owners.drop("owned_to").drop_nulls("owned_from"), "owned_from"),
-                (identity, "place", panel.deals.drop("account", "active_to", "churned_on"), "active_from"),
-                (identity, "place", panel.deals.select("place", "active_to", "churned_on"), "active_to"),
-            )
-        )
-        own.append(_sum_hashes(seed, (identity, "place", panel.happened, "month"), (None, "", panel.intensity, "month")))
-        always.append(_sum_hashes(seed, (identity, "account", merged.with_columns(month=pl.lit("")), "month")))
+        place = panel.names.select(pl.struct(pl.all()).hash(seed)).to_series()
+        seller = panel.sellers["rep_id"].hash(seed)
+        sums = partial(_sum_hashes, seed, {"place": place, "account": place, "seller": seller, "owner": seller})
+        known += [
+            sums(panel.accounts.drop("account_id", "known_to"), "known_from"),
+            sums(panel.owners.drop("owned_to"), "owned_from"),
+            sums(panel.owners.drop_nulls("owned_to"), "owned_to"),
+            sums(panel.deals.drop("active_to", "churned_on"), "active_from"),
+            sums(panel.deals.select("place", "active_to", "churned_on"), "active_to"),
+        ]
+        own += [sums(panel.happened, "month"), sums(panel.intensity, "month")]
+        always.append(sums(merged.with_columns(month=pl.lit("")), "month"))
     contents = {}
     for month in panel.months:
         until = min(panel.observed_until, last_day_of(month))
-        sums = [sum(n for at, n in sums.items() if at <= month) for sums in (*known, *always)]
-        contents[month] = f"{until} {sums} {[sums.get(month, 0) for sums in own]}"
+        so_far = [sum(n for at, n in facts.items() if at <= month) for facts in (*known, *always)]
+        contents[month] = f"{until} {so_far} {[facts.get(month, 0) for facts in own]}"
     return contents
 
 
-def _sum_hashes(seed: int, *facts: tuple[pl.Series | None, str, pl.DataFrame, str]) -> dict[str, int]:
-    """Sums of the hashes of all rows by the month they are dated in.
+def _sum_hashes(seed: int, identities: dict[str, pl.Series], rows: pl.DataFrame, dated: str) -> dict[str, int]:
+    """Sums of the hashes of all rows, by the month of the day (or the month) in the column `dated`.
 
-    Each fact: what to hash instead of a place, the column that is a place, the rows, and the column that dates them. The
-    number of the fact goes into its hashes, so that no row can stand in for one of another kind.
+    A number says nothing by itself, for all of them shift when an account is added: `identities` holds, by the name of the
+    column, the hashes of what the numbers stand for.
     """
-    sums: dict[str, int] = {}
-    for number, (identity, place, rows, at) in enumerate(facts):
-        named = rows if identity is None else rows.with_columns(identity.gather(rows[place]).alias(place))
-        month = _c(at) if rows.schema[at] == pl.String() else _month_of(at)
-        found = named.select(
-            month=month, hash=pl.struct(pl.lit(number).alias("_fact"), *named.columns).hash(seed)
-        )
-        for name, total in found.group_by("month").agg(_c("hash").sum()).iter_rows():
-            sums[name] = sums.get(name, 0) + total
-    return sums
+    named = rows.with_columns(
+        identities[name].gather(rows[name]).alias(name) for name in rows.columns if name in identities
+    )
+    month = _c(dated) if rows.schema[dated] == pl.String() else _month_of(dated)
+    hashed = named.select(month=month, hash=pl.struct(named.columns).hash(seed))
+    return dict(hashed.group_by("month").agg(_c("hash").sum()).iter_rows())
