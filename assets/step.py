@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from itertools import accumulate
 from typing import Any, Protocol
 
 import polars as pl
@@ -31,10 +32,11 @@ from assets.table import (
     TableAsset,
     parameters_of,
 )
-from expectations.checks import audit
+from expectations.checks import audit, audit_rows
 from expectations.contracts import TABLES
 from expectations.model import Audience, Table
 from expectations.results import Result
+from expectations.statistics import MOST_ROWS, check_statistics
 
 
 class Workshop(Protocol):
@@ -310,7 +312,9 @@ def _make_whole(asset: TableAsset, inputs: Mapping[str, Version], workshop: Work
         return Step(remembered(known), version=known, reused=True)
     made = _made(asset, _arguments(asset.function, inputs, workshop))
     metadata = file_metadata(contract, workshop.company, content, made.observed_until)
-    staged = workshop.warehouse.stage(contract, conform(contract, made.frame, is_sorted=made.is_sorted), key, metadata)
+    staged = workshop.warehouse.stage(
+        contract, conform(contract, made.frame, is_sorted=made.is_sorted), key, metadata
+    )
     results = audit(contract, pl.scan_parquet(staged.file), may_be_empty=_may_be_empty(asset, inputs))
     return finish(
         contract, workshop, key=key, inputs={p: v.key for p, v in inputs.items()}, parts=(), staged=(staged,),
@@ -382,16 +386,29 @@ class MonthsInStore:
         metadata = file_metadata(contract, company, inputs, made.observed_until)
         frame = conform(contract, made.frame, is_sorted=made.is_sorted)
         item = self._workshop.warehouse.stage(contract, frame, key, metadata, month)
-        checks = tuple(r.to_json() for r in audit(contract, pl.scan_parquet(item.file)))
+        checks = tuple(r.to_json() for r in audit_rows(contract, pl.scan_parquet(item.file)))
         self.staged.append(replace(item, part=replace(item.part, checks=checks)))
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """The results of all months as those of the table. Of no month at all: those of no rows."""
+        """The results of all months as those of the table, and its statistics. Of no month at all: those of no rows."""
         parts = [*self.parts, *(item.part for item in self.staged)]
         if not parts:
             return audit(self._contract, self._contract.empty())
-        return merge(Result.from_json(dict(stored)) for part in parts for stored in part.checks)
+        results = merge(Result.from_json(dict(stored)) for part in parts for stored in part.checks)
+        if any(r.blocks for r in results):
+            return results
+        return (*results, *check_statistics(self._contract, self._newest_rows()))
+
+    def _newest_rows(self) -> pl.LazyFrame:
+        """The newest months that were made, up to `MOST_ROWS`; where none was, the newest there is."""
+        made = sorted(self.staged, key=lambda item: item.part.month, reverse=True)
+        if not made:
+            newest = max(self.parts, key=lambda part: part.month)
+            return self._workshop.warehouse.scan_parts(self._contract, [newest])
+        rows = accumulate(item.part.rows for item in made)
+        files = [item.file for item, total in zip(made, rows, strict=True) if total <= MOST_ROWS]
+        return pl.scan_parquet(files or made[0].file, glob=False, hive_partitioning=False)
 
     @property
     def facts(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,6 +81,9 @@ class Warehouse(Protocol):
         self, version: Version, staged: tuple[Staged, ...], sides: Mapping[str, pl.DataFrame]
     ) -> Version:
         """Put staged parts, side files (rejects, deduplicated) and the manifest into the store, each if absent."""
+
+    def scan_parts(self, contract: Table, parts: Sequence[Part]) -> pl.LazyFrame:
+        """The rows of committed parts, lazily, with the contract's schema."""
 
     def scan(self, contract: Table, version: Version, months: tuple[str, ...] | None = None) -> pl.LazyFrame:
         """The rows of a version, lazily, with the contract's schema; a partitioned table gets no extra column."""

@@ -164,17 +164,13 @@ def _idle(
 
 def _with_owners(panel: Panel, rows: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     """Add `owner` of the row's first day: whoever held the account, else the seller of the deal."""
-    held = panel.owners.filter(
-        _c("owned_from") <= last, _c("owned_to").is_null() | (_c("owned_to") >= first)
-    )
+    held = panel.owners.filter(_c("owned_from") <= last, _c("owned_to").is_null() | (_c("owned_to") >= first))
     on_first = held.filter(_c("owned_from") <= first)
     begun_later = (
         rows.filter(_c("from") > first)
         .select("place", "account", "from")
         .join(held, on="account", how="inner")
-        .filter(
-            _c("owned_from") <= _c("from"), _c("owned_to").is_null() | (_c("from") <= _c("owned_to"))
-        )
+        .filter(_c("owned_from") <= _c("from"), _c("owned_to").is_null() | (_c("from") <= _c("owned_to")))
     )
     size = panel.names.height
     owner = pl.when(_c("from") == first).then(

@@ -70,7 +70,10 @@ def owner_spells(held: pl.LazyFrame) -> pl.LazyFrame:
             _longest=_c("_end").cum_max().shift(1).over(**of_account),
         )
         .with_columns(
-            _tangled=(comes_back | (_c("_next") == _c("valid_from"))).fill_null(value=False).any().over("account_id")
+            _tangled=(comes_back | (_c("_next") == _c("valid_from")))
+            .fill_null(value=False)
+            .any()
+            .over("account_id")
         )
         .collect()
         .lazy()

@@ -157,7 +157,9 @@ def _number(dated: pl.LazyFrame, active: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _number_sellers(rows: pl.DataFrame, sellers: pl.DataFrame, name: str, number: str) -> pl.DataFrame:
-    numbers = sellers.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias(number), pl.col("rep_id").alias(name))
+    numbers = sellers.select(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias(number), pl.col("rep_id").alias(name)
+    )
     return rows.join(numbers, on=name, how="left", maintain_order="left").drop(name)
 
 
@@ -243,12 +245,16 @@ def _name_contents(panel: Panel) -> dict[str, str]:
     A deal that is still active ends on the last day observed; only in that month does this shape a row, and it is dated
     there. What happened, and how sellers were paid, shapes its own month alone. Merges shape every month.
     """
-    merged = panel.callers.filter(_c("account_id") != panel.names["account_id"].gather(panel.callers["account"]))
+    merged = panel.callers.filter(
+        _c("account_id") != panel.names["account_id"].gather(panel.callers["account"])
+    )
     known, own, always = [], [], []
     for seed in _SEEDS:
         place = panel.names.select(pl.struct(pl.all()).hash(seed)).to_series()
         seller = panel.sellers["rep_id"].hash(seed)
-        sums = partial(_sum_hashes, seed, {"place": place, "account": place, "seller": seller, "owner": seller})
+        sums = partial(
+            _sum_hashes, seed, {"place": place, "account": place, "seller": seller, "owner": seller}
+        )
         known += [
             sums(panel.accounts.drop("account_id", "known_to"), "known_from"),
             sums(panel.owners.drop("owned_to"), "owned_from"),
@@ -266,7 +272,9 @@ def _name_contents(panel: Panel) -> dict[str, str]:
     return contents
 
 
-def _sum_hashes(seed: int, identities: dict[str, pl.Series], rows: pl.DataFrame, dated: str) -> dict[str, int]:
+def _sum_hashes(
+    seed: int, identities: dict[str, pl.Series], rows: pl.DataFrame, dated: str
+) -> dict[str, int]:
     """Sums of the hashes of all rows, by the month of the day (or the month) in the column `dated`.
 
     A number says nothing by itself, for all of them shift when an account is added: `identities` holds, by the name of the

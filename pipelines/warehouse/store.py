@@ -123,7 +123,11 @@ class Store:
 
         Raises StorageError where a part can't be read, SchemaMismatchError where it is of another contract.
         """
-        paths = [self.part_path(p) for p in version.parts if months is None or p.month in months]
+        return self.scan_parts(contract, [p for p in version.parts if months is None or p.month in months])
+
+    def scan_parts(self, contract: Table, parts: Iterable[Part]) -> pl.LazyFrame:
+        """The rows of committed parts. Raises like `scan`."""
+        paths = [self.part_path(part) for part in parts]
         for path in paths:
             require_schema(contract, read_schema(path), str(path))
         if not paths:
