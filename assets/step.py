@@ -6,7 +6,6 @@ The same code serves every table, so no asset can forget a check. No orchestrato
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +18,8 @@ import polars as pl
 from assets.company import Company
 from assets.core.pseudonyms import Pseudonyms
 from assets.landing import Landing
-from assets.storage import Part, Staged, Version, Warehouse
 from assets.methods.calendar import last_day_of
+from assets.storage import Part, Staged, Version, Warehouse
 from assets.table import (
     COMPANY,
     MANIFESTS,

@@ -59,15 +59,15 @@ def owner_spells(held: pl.LazyFrame) -> pl.LazyFrame:
     Returns:
         `account_id`, `owner_rep_id`, `owned_from`, `owned_to` (inclusive; null: ever after), in no order.
     """
-    of_account = {"partition_by": "account_id", "order_by": ["valid_from", "owner_rep_id"]}
+    order = ["valid_from", "owner_rep_id"]
     open_end = pl.lit(date.max)
     ends = _c("valid_to").fill_null(open_end)
     comes_back = (ends < _c("_next").fill_null(open_end)) & (_c("_longest") > ends)
     judged = (
         held.with_columns(_end=ends)
         .with_columns(
-            _next=_c("valid_from").shift(-1).over(**of_account),
-            _longest=_c("_end").cum_max().shift(1).over(**of_account),
+            _next=_c("valid_from").shift(-1).over("account_id", order_by=order),
+            _longest=_c("_end").cum_max().shift(1).over("account_id", order_by=order),
         )
         .with_columns(
             _tangled=(comes_back | (_c("_next") == _c("valid_from")))
