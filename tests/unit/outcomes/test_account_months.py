@@ -195,6 +195,33 @@ def test_counts_without_a_source_are_null_not_zero(panel, company):
     }
 
 
+HELD = {"account_id": "A", "rep_id": "first", "role": "farmer", "valid_from": "2025-01-25"}
+
+
+@pytest.mark.parametrize(
+    ("deals", "tables", "first_changed"),
+    [
+        ([DEAL | {"churned_on": "2025-03-10"}], {}, "2025-03"),
+        ([DEAL | {"observed_until": "2025-04-20"}], {}, "2025-04"),
+        ([DEAL, DEAL | {"opportunity_id": "a", "account_id": "0", "closed_on": "2025-03-01"}], {}, "2025-03"),
+        ([DEAL | {"emcr": 0.2}], {}, "2025-01"),
+        ([DEAL, DEAL | {"opportunity_id": "e", "closed_on": "2025-02-03", "segment": "small"}], {}, "2025-02"),
+        ([DEAL], {"account_assignments": [HELD | {"valid_to": "2025-03-05"}]}, "2025-03"),
+        ([DEAL], {"account_assignments": [HELD, HELD | {"rep_id": "0", "valid_from": "2025-02-05"}]}, "2025-02"),
+        ([DEAL], {"customer_events": [COMPLAINT | {"event_id": "c", "date": "2025-04-02"}]}, "2025-04"),
+        ([DEAL], {"accounts": [{"account_id": "B", "merged_into_id": "A"}]}, "2025-01"),
+    ],
+    ids=["loss", "sight", "new account", "exposure", "second deal", "owner leaves", "owner comes", "event", "merge"],
+)  # fmt: skip
+def test_the_content_of_a_month_changes_with_what_it_may_know_and_with_nothing_later(
+    prepared, deals, tables, first_changed
+):
+    before = prepared(DEAL, account_assignments=[HELD])
+    after = prepared(*deals, **{"account_assignments": [HELD]} | tables)
+    changed = [m for m in before.months if before.content(m) != after.content(m)]
+    assert changed[:1] == [first_changed]
+
+
 DAY = date(2025, 1, 1)
 UNTIL = 70
 _SOLD = st.tuples(
