@@ -23,7 +23,7 @@ lint: $(VENV)/.development
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.development
-	$(BIN)/python -m tests.benchmarks --scale $(SCALE)
+	$(BIN)/python -m tests.benchmarks --scale $(SCALE) $(BENCH)
 
 # The environment is the lock, whole and verified by hash (so pip need not resolve), and the project itself, editable.
 $(VENV)/.run-time: requirements.lock pyproject.toml

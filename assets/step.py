@@ -6,11 +6,11 @@ The same code serves every table, so no asset can forget a check. No orchestrato
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from itertools import accumulate
 from typing import Any, Protocol
 
 import polars as pl
@@ -18,12 +18,24 @@ import polars as pl
 from assets.company import Company
 from assets.core.pseudonyms import Pseudonyms
 from assets.landing import Landing
+from assets.methods.calendar import last_day_of
 from assets.storage import Part, Staged, Version, Warehouse
-from assets.table import COMPANY, MANIFESTS, MONTH, SOURCE_MANIFESTS, SOURCE_TABLES, Made, TableAsset
-from expectations.checks import audit
+from assets.table import (
+    COMPANY,
+    MANIFESTS,
+    MONTH,
+    PREPARED,
+    SOURCE_MANIFESTS,
+    SOURCE_TABLES,
+    Made,
+    TableAsset,
+    parameters_of,
+)
+from expectations.checks import audit, audit_rows
 from expectations.contracts import TABLES
 from expectations.model import Audience, Table
 from expectations.results import Result
+from expectations.statistics import MOST_ROWS, check_statistics
 
 
 class Workshop(Protocol):
@@ -97,21 +109,30 @@ def describe_company(company: Company) -> dict[str, Any]:
     return {name: _canonical(value) for name, value in asdict(company).items()}
 
 
+def as_of_month(company: Company, month: str) -> Company:
+    """The settings that a closed month depends on: it was seen whole at its end, however far sight goes by now.
+
+    How far each source is complete is left out: what follows from it is among the month's facts.
+    """
+    return replace(company, as_of=min(company.as_of, last_day_of(month)), complete_until={})
+
+
 def recipe_key(contract: Table, workshop: Workshop, inputs: Mapping[str, str], month: str = "") -> str:
     """Names what a table is made of: code, contract, settings and content hashes of its inputs. Equal key, equal bytes."""
+    company = as_of_month(workshop.company, month) if month else workshop.company
     recipe = {
         "table": contract.path,
         "month": month,
         "contract": contract.version,
         "code": workshop.code_version,
-        "company": describe_company(workshop.company),
+        "company": describe_company(company),
         "inputs": dict(sorted(inputs.items())),
     }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def conform(contract: Table, frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Columns in the contract's order and dtypes, rows sorted by the key.
+def conform(contract: Table, frame: pl.LazyFrame, *, is_sorted: bool = False) -> pl.LazyFrame:
+    """Columns in the contract's order and dtypes, rows sorted by the key, unless they are already.
 
     Raises TypeError naming the columns that are missing or of another kind: a frame is never bent silently, only
     integers widened and all-null columns typed.
@@ -128,17 +149,16 @@ def conform(contract: Table, frame: pl.LazyFrame) -> pl.LazyFrame:
     ]
     if missing or wrong:
         raise TypeError(f"{contract.path}: missing columns {missing}; {'; '.join(wrong)}")
-    return frame.select(pl.col(n).cast(t, strict=True) for n, t in contract.schema.items()).sort(
-        contract.row_key
-    )
+    shaped = frame.select(pl.col(n).cast(t, strict=True) for n, t in contract.schema.items())
+    return shaped if is_sorted else shaped.sort(contract.row_key)
 
 
 def file_metadata(
-    contract: Table, company: Company, inputs: Mapping[str, str], observed_until: str
+    contract: Table, company: Company, inputs: Mapping[str, str], observed_until: str = ""
 ) -> dict[str, str]:
     """What a Parquet file says of itself: nothing that differs between two runs over equal data.
 
-    So a table at the door names no inputs: the same rows in another order, or in other files, are the same table.
+    `company`: of a month, as of that month. A table at the door names no inputs: the same rows in another order, or in other files, are the same table.
     """
     digest = hashlib.sha256(json.dumps(dict(sorted(inputs.items()))).encode()).hexdigest()
     return {
@@ -230,7 +250,7 @@ def make_table(
     `inputs`: versions of the upstream tables that exist, by path; a source that is absent is simply not there and
     arrives as no rows.
     """
-    if asset.months is None:
+    if asset.prepare is None:
         return _make_whole(asset, inputs, workshop)
     return _make_months(asset, inputs, workshop, months)
 
@@ -245,29 +265,28 @@ def _frame_of(
 
 
 def _arguments(
-    asset: TableAsset, inputs: Mapping[str, Version], workshop: Workshop, month: str = ""
+    function: Callable[..., object], inputs: Mapping[str, Version], workshop: Workshop, month: str = ""
 ) -> dict[str, object]:
-    """Values for the function's parameters: frames scan lazily, so what a function does not read costs nothing."""
+    """Values for a function's parameters: frames scan lazily, so what a function does not read costs nothing."""
+    wanted = parameters_of(function)
+    upstream = [TABLES[name] for name in wanted if name in TABLES]
     values: dict[str, object] = {
         table.name: _frame_of(table, inputs, workshop, month if table.partitioned else "")
-        for table in asset.upstream
+        for table in upstream
     }
-    if COMPANY in asset.wants:
-        values[COMPANY] = workshop.company
-    if MONTH in asset.wants:
-        values[MONTH] = month
     came = [TABLES[name] for name in sorted(workshop.company.sources) if TABLES[name].path in inputs]
-    if MANIFESTS in asset.wants:
-        values[MANIFESTS] = inputs
-    if SOURCE_MANIFESTS in asset.wants:
-        values[SOURCE_MANIFESTS] = {table.path: inputs[table.path] for table in came}
-    if SOURCE_TABLES in asset.wants:
-        values[SOURCE_TABLES] = {table.name: _frame_of(table, inputs, workshop) for table in came}
-    return values
+    settings: dict[str, Callable[[], object]] = {
+        COMPANY: lambda: workshop.company,
+        MONTH: lambda: month,
+        MANIFESTS: lambda: inputs,
+        SOURCE_MANIFESTS: lambda: {table.path: inputs[table.path] for table in came},
+        SOURCE_TABLES: lambda: {table.name: _frame_of(table, inputs, workshop) for table in came},
+    }
+    return values | {name: value() for name, value in settings.items() if name in wanted}
 
 
-def _made(asset: TableAsset, arguments: Mapping[str, object]) -> Made:
-    made = asset.function(**arguments)
+def _made(asset: TableAsset, arguments: Mapping[str, object], **more: object) -> Made:
+    made = asset.function(**arguments, **more)
     return made if isinstance(made, Made) else Made(made)
 
 
@@ -290,9 +309,11 @@ def _make_whole(asset: TableAsset, inputs: Mapping[str, Version], workshop: Work
     key = recipe_key(contract, workshop, content)
     if (known := workshop.warehouse.find(contract.path, key)) is not None:
         return Step(remembered(known), version=known, reused=True)
-    made = _made(asset, _arguments(asset, inputs, workshop))
+    made = _made(asset, _arguments(asset.function, inputs, workshop))
     metadata = file_metadata(contract, workshop.company, content, made.observed_until)
-    staged = workshop.warehouse.stage(contract, conform(contract, made.frame), key, metadata)
+    staged = workshop.warehouse.stage(
+        contract, conform(contract, made.frame, is_sorted=made.is_sorted), key, metadata
+    )
     results = audit(contract, pl.scan_parquet(staged.file), may_be_empty=_may_be_empty(asset, inputs))
     return finish(
         contract, workshop, key=key, inputs={p: v.key for p, v in inputs.items()}, parts=(), staged=(staged,),
@@ -303,55 +324,92 @@ def _make_whole(asset: TableAsset, inputs: Mapping[str, Version], workshop: Work
 def _make_months(
     asset: TableAsset, inputs: Mapping[str, Version], workshop: Workshop, wanted: tuple[str, ...] | None
 ) -> Step:
+    """Make the months whose facts are new; take over all others as they are."""
     contract, warehouse = asset.contract, workshop.warehouse
-    assert asset.months is not None
-    listing = {
-        name: value
-        for name, value in _arguments(asset, inputs, workshop).items()
-        if name in _names(asset.months)
-    }
-    cut = {t.path for t in asset.upstream if t.partitioned}
-    keys: dict[str, str] = {}
-    contents: dict[str, dict[str, str]] = {}
-    for month in asset.months(**listing):
-        contents[month] = {
-            path: next((p.sha256 for p in v.parts if p.month == month), "") if path in cut else v.content_hash
-            for path, v in inputs.items()
-        }
-        keys[month] = recipe_key(contract, workshop, contents[month], month)
-    key = recipe_key(contract, workshop, keys)
+    assert asset.prepare is not None
+    content = _content(asset, inputs)
+    key = recipe_key(contract, workshop, content)
     if (known := warehouse.find(contract.path, key)) is not None:
         return Step(remembered(known), version=known, reused=True)
 
-    parts: list[Part] = []
-    staged: list[Staged] = []
-    results: list[Result] = []
-    facts: dict[str, Any] = {}
+    prepared = asset.prepare(**_arguments(asset.prepare, inputs, workshop))
+    own = {TABLES[name].path for name in parameters_of(asset.function) if name in TABLES} & set(inputs)
+    months = MonthsInStore(contract, workshop)
     left_out: list[str] = []
-    for month, month_key in keys.items():
-        if (part := warehouse.find_part(contract.path, month_key, month)) is not None:
-            parts.append(part)
+    for month in prepared.months:
+        facts = {path: _content_of_month(inputs[path], month) for path in own}
+        facts[PREPARED] = prepared.content(month)
+        month_key = recipe_key(contract, workshop, facts, month)
+        if months.take_over(month, month_key):
             continue
         if wanted is not None and month not in wanted:
             left_out.append(month)
             continue
-        made = _made(asset, _arguments(asset, inputs, workshop, month))
-        metadata = file_metadata(contract, workshop.company, contents[month], made.observed_until)
-        item = warehouse.stage(contract, conform(contract, made.frame), month_key, metadata, month)
-        staged.append(item)
-        results += audit(contract, pl.scan_parquet(item.file))
-        facts.update(made.facts)
-    facts |= {"months": len(keys), "months_made": len(staged), "months_left_out": left_out}
+        made = _made(asset, _arguments(asset.function, inputs, workshop, month), **{PREPARED: prepared})
+        months.stage(month, month_key, made, facts)
     if left_out:
         # the rest is out of date: a version of its own name, which no full run will take for the whole
-        key = recipe_key(
-            contract, workshop, {m: k for m, k in keys.items() if m not in left_out}, "some months"
-        )
+        key = recipe_key(contract, workshop, content | {"left out": " ".join(left_out)})
     return finish(
-        contract, workshop, key=key, inputs={p: v.key for p, v in inputs.items()}, parts=tuple(parts),
-        staged=tuple(staged), results=merge(results), facts=facts, sides={},
+        contract, workshop, key=key, inputs={p: v.key for p, v in inputs.items()}, parts=tuple(months.parts),
+        staged=tuple(months.staged), results=months.results,
+        facts={**months.facts, "months_left_out": left_out}, sides={},
     )  # fmt: skip
 
 
-def _names(function: Callable[..., object]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+def _content_of_month(version: Version, month: str) -> str:
+    """Hash of a table's month, or of the whole of it where it is not cut by month."""
+    if not any(part.month for part in version.parts):
+        return version.content_hash
+    return next((part.sha256 for part in version.parts if part.month == month), "")
+
+
+class MonthsInStore:
+    """The months of one version in the making: those the store has are taken over, the others staged and audited."""
+
+    def __init__(self, contract: Table, workshop: Workshop) -> None:
+        self._contract, self._workshop = contract, workshop
+        self.parts: list[Part] = []
+        self.staged: list[Staged] = []
+
+    def take_over(self, month: str, key: str) -> bool:
+        """Whether the store has this month; then it is part of the version, with the results it passed with."""
+        part = self._workshop.warehouse.find_part(self._contract.path, key, month)
+        if part is not None:
+            self.parts.append(part)
+        return part is not None
+
+    def stage(self, month: str, key: str, made: Made, inputs: Mapping[str, str]) -> None:
+        """Write a month and audit it."""
+        contract, company = self._contract, as_of_month(self._workshop.company, month)
+        metadata = file_metadata(contract, company, inputs, made.observed_until)
+        frame = conform(contract, made.frame, is_sorted=made.is_sorted)
+        item = self._workshop.warehouse.stage(contract, frame, key, metadata, month)
+        checks = tuple(r.to_json() for r in audit_rows(contract, pl.scan_parquet(item.file)))
+        self.staged.append(replace(item, part=replace(item.part, checks=checks)))
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results of all months as those of the table, and its statistics. Of no month at all: those of no rows."""
+        parts = [*self.parts, *(item.part for item in self.staged)]
+        if not parts:
+            return audit(self._contract, self._contract.empty())
+        results = merge(Result.from_json(dict(stored)) for part in parts for stored in part.checks)
+        if any(r.blocks for r in results):
+            return results
+        return (*results, *check_statistics(self._contract, self._newest_rows()))
+
+    def _newest_rows(self) -> pl.LazyFrame:
+        """The newest months that were made, up to `MOST_ROWS`; where none was, the newest there is."""
+        made = sorted(self.staged, key=lambda item: item.part.month, reverse=True)
+        if not made:
+            newest = max(self.parts, key=lambda part: part.month)
+            return self._workshop.warehouse.scan_parts(self._contract, [newest])
+        rows = accumulate(item.part.rows for item in made)
+        files = [item.file for item, total in zip(made, rows, strict=True) if total <= MOST_ROWS]
+        return pl.scan_parquet(files or made[0].file, glob=False, hive_partitioning=False)
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """How many months there are, and how many of them were made."""
+        return {"months": len(self.parts) + len(self.staged), "months_made": len(self.staged)}

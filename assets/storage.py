@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,8 @@ from expectations.model import Table
 class Part:
     """One immutable Parquet file of a table: the whole table, or one month of it (`month` is YYYY-MM, else empty).
 
-    `key` names the recipe (code, contract, settings, inputs), `sha256` the bytes. `path` is relative to the store.
+    `key` names the recipe (code, contract, settings, inputs), `sha256` the bytes. `path` is relative to the store. A month
+    remembers the results it passed with (`checks`), because versions to come may take it over as it is.
     """
 
     month: str
@@ -25,6 +26,7 @@ class Part:
     rows: int
     bytes: int
     path: str
+    checks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class Warehouse(Protocol):
         self, version: Version, staged: tuple[Staged, ...], sides: Mapping[str, pl.DataFrame]
     ) -> Version:
         """Put staged parts, side files (rejects, deduplicated) and the manifest into the store, each if absent."""
+
+    def scan_parts(self, contract: Table, parts: Sequence[Part]) -> pl.LazyFrame:
+        """The rows of committed parts, lazily, with the contract's schema."""
 
     def scan(self, contract: Table, version: Version, months: tuple[str, ...] | None = None) -> pl.LazyFrame:
         """The rows of a version, lazily, with the contract's schema; a partitioned table gets no extra column."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -18,9 +18,9 @@ from expectations.model import Layer, Table
 
 Fact = str | int | float | bool | list[str]
 
-COMPANY, MONTH = "company", "month"
+COMPANY, MONTH, PREPARED = "company", "month", "prepared"
 MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES = "manifests", "source_manifests", "source_tables"
-_SETTINGS = frozenset({COMPANY, MONTH, MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES})
+_SETTINGS = frozenset({COMPANY, MONTH, PREPARED, MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES})
 
 
 class DeclarationError(Exception):
@@ -31,49 +31,69 @@ class DeclarationError(Exception):
 class Made:
     """What a table function may return instead of a bare frame.
 
-    `facts` go to the manifest and to the asset's page; `observed_until` (ISO date) to the file's metadata.
+    `facts` go to the manifest and to the asset's page; `observed_until` (ISO date) to the file's metadata. A frame that
+    `is_sorted` by its key is not sorted again; the audit of keys finds out one that is not.
     """
 
     frame: pl.LazyFrame
     facts: Mapping[str, Fact] = field(default_factory=dict)
     observed_until: str = ""
+    is_sorted: bool = False
+
+
+class Prepared(Protocol):
+    """What all months of a table that is cut by month are made from, worked out once."""
+
+    @property
+    def months(self) -> tuple[str, ...]:
+        """The months there are, YYYY-MM in order."""
+
+    def content(self, month: str) -> str:
+        """Names every fact that the month is made from, but for the months of tables it reads itself.
+
+        Equal names must give equal rows: a month whose name is known is not made again.
+        """
+
+
+def parameters_of(function: Callable[..., object] | None) -> tuple[str, ...]:
+    """Names of a function's parameters, in order."""
+    return tuple(inspect.signature(function).parameters) if function else ()
 
 
 @dataclass(frozen=True)
 class TableAsset:
     """A derived table: `function(**upstream frames, company, ...)` gives its rows.
 
-    Parameters may be bare names of upstream tables (LazyFrames), `company` (Company), `month` (YYYY-MM; the table is cut
-    by month), `manifests` (Mapping[str, Version] by path: every table but those on quality), `source_manifests` (the same,
-    source tables only) and `source_tables` (Mapping[str, LazyFrame] by name: every source table that came). `months` lists the months of a cut table; its
-    parameters are a subset of the function's.
+    Parameters may be bare names of upstream tables (LazyFrames), `company` (Company), `manifests` (Mapping[str, Version] by
+    path: every table but those on quality), `source_manifests` (the same, source tables only) and `source_tables`
+    (Mapping[str, LazyFrame] by name: every source table that came). A table that is cut by month takes `month` (YYYY-MM)
+    and `prepared`, which is what `prepare` made of its own parameters, upstream tables and `company`.
     """
 
     contract: Table
     function: Callable[..., pl.LazyFrame | Made]
-    months: Callable[..., list[str]] | None = None
+    prepare: Callable[..., Prepared] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> pl.LazyFrame | Made:
         """The bare function."""
         return self.function(*args, **kwargs)
 
     def __post_init__(self) -> None:
-        parameters = set(inspect.signature(self.function).parameters)
+        parameters = set(self.parameters)
         if unknown := parameters - set(TABLES) - _SETTINGS:
             raise DeclarationError(f"{self.contract.path}: no table is named {sorted(unknown)}")
-        if self.contract.partitioned != (MONTH in parameters) or self.contract.partitioned != bool(
-            self.months
-        ):
+        by_month = {MONTH in parameters, PREPARED in parameters, self.prepare is not None}
+        if by_month != {self.contract.partitioned}:
             raise DeclarationError(
-                f"{self.contract.path}: a table cut by month takes `month` and lists its months"
+                f"{self.contract.path}: a table cut by month, and no other, takes `month` and is prepared"
             )
         if self.function.__name__ != self.contract.name:
             raise DeclarationError(f"{self.contract.path}: its function is named {self.function.__name__!r}")
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the function's parameters, in order."""
-        return tuple(inspect.signature(self.function).parameters)
+        """Names of the function's parameters and of what it is prepared from, in order."""
+        return tuple(dict.fromkeys((*parameters_of(self.function), *parameters_of(self.prepare))))
 
     @property
     def upstream(self) -> tuple[Table, ...]:
@@ -98,11 +118,11 @@ class SourceAsset:
 
 
 def table_asset(
-    contract: Table, *, months: Callable[..., list[str]] | None = None
+    contract: Table, *, prepare: Callable[..., Prepared] | None = None
 ) -> Callable[[Callable[..., pl.LazyFrame | Made]], TableAsset]:
     """Declare the decorated function as the maker of `contract`. Raises DeclarationError when its parameters are no tables."""
 
     def declare(function: Callable[..., pl.LazyFrame | Made]) -> TableAsset:
-        return TableAsset(contract, function, months)
+        return TableAsset(contract, function, prepare)
 
     return declare

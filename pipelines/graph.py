@@ -196,7 +196,7 @@ def _run_step(
 ) -> Iterator[Any]:
     """Make, record, then hand over for commit; a block yields its results first, so that the UI shows them."""
     workshop.begin()
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     try:
         step = make()
     except SourceUnreachableError as error:
@@ -207,7 +207,9 @@ def _run_step(
         workshop.finish(State.FAILED, f"{contract.path}: {error}")
         workshop.keep_traceback()
         raise
-    workshop.record(contract.path, step, seconds=time.monotonic() - started)
+    workshop.record(
+        contract.path, step, seconds=time.monotonic() - started, cpu_seconds=time.process_time() - worked
+    )
     results = check_results(contract, groups, step.results)
     if step.block is not None:
         yield from results

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -202,14 +203,19 @@ class RunWorkshop:
         """Record that this run is alive; once."""
         assert self._begun
 
-    def record(self, table: str, step: Step, *, seconds: float) -> None:
-        """Write down what came of a step, published or not."""
+    def record(self, table: str, step: Step, *, seconds: float, cpu_seconds: float) -> None:
+        """Write down what came of a step, published or not, and what it cost.
+
+        `peak_gb` is the process's highest memory so far: the step where it rises is the one that needed it.
+        """
         state = "blocked" if step.block else "reused" if step.reused else "made"
         message = step.block.message if step.block else ""
         result = {
             "state": state,
             "message": message,
             "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu_seconds, 3),
+            "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
             "key": step.version.key if step.version else self.run_id,
             "checks": [r.to_json() for r in step.results],
         }

@@ -38,9 +38,10 @@ _TIME_KNOWN_OF = {"closed_time_known": "closed_at"}  # derived flag: the column 
 class Refined:
     """A source table, refined, with the fate of every record.
 
-    `frame` has the contract's schema, sorted by its row key; it stands on an in-memory table or the spill file, so it can
-    be scanned more than once. `seen` has the key of every record that could be read, kept or not, on the same ground; people
-    are under their pseudonyms in both. `rejects` has the schema `assets.landing.REJECTS`. `duplicates` has the schema
+    `frame` has the contract's schema, sorted by its row key; where it stands on the spill file it is in no order, for such a
+    table is cut by month and sorted then. It can be scanned more than once. `seen` has the key of every record that could be
+    read, kept or not, on the same ground; people are under their pseudonyms in both. `rejects` has the schema
+    `assets.landing.REJECTS`. `duplicates` has the schema
     `assets.core.settle.DUPLICATES`. `coercions` and `warnings` count by name (`column: what was done`).
     """
 
@@ -119,6 +120,7 @@ def refine(
         deduplicated=settled.losers.lazy(),
         not_yet=rows.filter(pl.col(REASON).is_null() & pl.col(_LATER)),
     )
+    finished = _finished(kept, contract, pseudonyms)
     notes = {
         name.removeprefix(_NOTE): count for name, count in tally.items() if name.startswith(_NOTE) and count
     }
@@ -127,7 +129,7 @@ def refine(
     return Refined(
         table=contract.name,
         required=contract.required,
-        frame=_finished(kept, contract, pseudonyms),
+        frame=finished if spill else finished.sort(contract.row_key),
         seen=_under_pseudonyms(rows.select(contract.key), contract, pseudonyms),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
@@ -273,9 +275,8 @@ def _tally(rows: pl.LazyFrame) -> dict[str, int]:
 
 
 def _finished(kept: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
-    """The contract's columns, people under their pseudonyms, in the order of the row key."""
-    named = _under_pseudonyms(kept, contract, pseudonyms)
-    return named.select(contract.schema.names()).sort(contract.row_key)
+    """The contract's columns, people under their pseudonyms."""
+    return _under_pseudonyms(kept, contract, pseudonyms).select(contract.schema.names())
 
 
 def _under_pseudonyms(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:

@@ -18,10 +18,17 @@ def has_touches(company: Company) -> bool:
 
 def outbound_touches(activities: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:
     """Outbound activities as `account_id` (resolved) and `touched_on` (local day), one row each, in no order."""
-    outbound = activities.filter(_c("direction") == "outbound", _c("account_id").is_not_null())
-    return directory.resolve(
-        outbound.select("account_id", "occurred_at"), {"touched_on": "occurred_at"}
-    ).select("account_id", "touched_on")
+    outbound = _outbound(activities).select("account_id", "occurred_at")
+    return directory.resolve(outbound, {"touched_on": "occurred_at"}).select("account_id", "touched_on")
+
+
+def count_by_account(activities: pl.LazyFrame) -> pl.LazyFrame:
+    """`account_id` as the source writes it (merges are not followed), `touches` (Int64); in no order."""
+    return _outbound(activities).group_by("account_id").agg(touches=pl.len().cast(pl.Int64))
+
+
+def _outbound(activities: pl.LazyFrame) -> pl.LazyFrame:
+    return activities.filter(_c("direction") == "outbound", _c("account_id").is_not_null())
 
 
 def count_by_day(touches: pl.LazyFrame) -> pl.LazyFrame:

@@ -117,11 +117,12 @@ def describe_lags(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
         estimates, conditional on having been captured at all, without intervals.
     """
     captured = _c("hop") == "captured"
-    km = fit_kaplan_meier(rows.filter(~captured), by, duration="days", event="is_left")
+    # times are moments, so the steps are nearly as many as the rows: they are made once for all that is read from them
+    km = fit_kaplan_meier(rows.filter(~captured), by, duration="days", event="is_left").collect().lazy()
     in_business = fit_kaplan_meier(rows.filter(~captured), by, duration="business_days", event="is_left")
     steps = fit_cumulative_incidence(rows.filter(~captured), by, duration="days", causes=(LEFT,))
     ends = ("", "_lo", "_hi")
-    shares = read_horizons(steps.drop("cause"), by, (30, 90))
+    shares = read_horizons(steps.drop("cause").collect().lazy(), by, (30, 90)).collect().lazy()
     medians = ["quantile", "quantile_lo", "quantile_hi"]
     names = dict(zip(medians, ("median_days", "median_days_lo", "median_days_hi"), strict=True))
     waited = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,6 +10,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 
 WEEKDAYS = (True, True, True, True, True, False, False)
+
+
+def first_day_of(month: str) -> date:
+    """First day of a month written YYYY-MM."""
+    return date.fromisoformat(f"{month}-01")
+
+
+def last_day_of(month: str) -> date:
+    """Last day of a month written YYYY-MM."""
+    first = first_day_of(month)
+    return first.replace(day=monthrange(first.year, first.month)[1])
 
 
 def local_date(moment: pl.Expr, zone: pl.Expr, zones: Sequence[str]) -> pl.Expr:

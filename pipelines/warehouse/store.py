@@ -123,7 +123,11 @@ class Store:
 
         Raises StorageError where a part can't be read, SchemaMismatchError where it is of another contract.
         """
-        paths = [self.part_path(p) for p in version.parts if months is None or p.month in months]
+        return self.scan_parts(contract, [p for p in version.parts if months is None or p.month in months])
+
+    def scan_parts(self, contract: Table, parts: Iterable[Part]) -> pl.LazyFrame:
+        """The rows of committed parts. Raises like `scan`."""
+        paths = [self.part_path(part) for part in parts]
         for path in paths:
             require_schema(contract, read_schema(path), str(path))
         if not paths:
@@ -211,7 +215,7 @@ class Store:
         """Returns the part that holds the name, and whether its bytes are the staged ones."""
         final, part = self.part_path(item.part), item.part
         if not self.files.put(item.file, final) and self.files.digest(final) != part.sha256:
-            part = self._describe(final, part.month, part.key, part.path)
+            part = replace(self._describe(final, part.month, part.key, part.path), checks=part.checks)
         if part.month:
             self.files.put_bytes(final.with_suffix(".json"), seal(asdict(part)))
         return part, part.sha256 == item.part.sha256
@@ -300,7 +304,7 @@ def _note(version: Version, differing: list[str]) -> Version:
 
 def _decode_part(content: Mapping[str, Any], path: Path) -> Part:
     try:
-        return Part(**content)
+        return Part(**{**content, "checks": tuple(content.get("checks", ()))})
     except TypeError as cause:
         raise damaged(path, "not a part's manifest") from cause
 

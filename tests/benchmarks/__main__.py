@@ -1,84 +1,113 @@
-"""The table of ratios: `make bench SCALE=S1`. Medians of interleaved runs; CPU and memory of whole processes.
+"""The table of ratios: `make bench SCALE=S1`. Medians of interleaved runs, each in a process of its own.
 
-floor: read every column of every source file once and count it. run: `aftersale run` into an empty home, everything
-included (parsing, contracts, rejects, GX, commits, Dagster, board). again: the same with nothing changed.
+Core marts over clean Parquet: the floor (read every column once and count), ours, bare DuckDB, pandas; where simple SQL
+computes the same numbers, they must be equal. Whole runs: `aftersale run` into an empty home (parsing, contracts,
+rejects, Great Expectations, commits, Dagster, board), again with nothing changed, and once with one new month.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
-SCALES = {"S0": 6_000, "S1": 100_000, "S2": 1_000_000}
+from tests.benchmarks.answers import read_answers
+from tests.benchmarks.clean import link_clean_tables
+from tests.benchmarks.measure import Spent, measure, middle, read_steps
+
+SCALES = {"S0": 6_000, "S1": 100_000, "S2": 1_000_000, "S3": 5_000_000}
 RUNS = 5
+MONTH_BEFORE = date(2025, 11, 30)  # what is simulated ends a month later
 
-FLOOR = """
-import sys, polars as pl
-from pathlib import Path
-for path in sorted(Path(sys.argv[1]).glob("*.parquet")):
-    pl.scan_parquet(path).select(pl.all().count()).collect(engine="streaming")
-"""
-COMMAND = "from pipelines.cli import main; main()"
+WAYS = {"floor": "floor", "ours": "ours", "DuckDB": "bare_duckdb", "pandas": "bare_pandas"}
+"""Way to the core marts -> module in `tests.benchmarks.ways`."""
 
+RATIOS = {
+    "core marts: ours / floor": ("ours", "floor", "cpu", "<= 4 at S2, <= 5 at S3"),
+    "core marts: ours / DuckDB": ("ours", "DuckDB", "cpu", "<= 0.45 at S2 and S3"),
+    "core marts: pandas / ours": ("pandas", "ours", "cpu", ">= 2.5"),
+    "core marts: pandas / ours, memory": ("pandas", "ours", "peak", ">= 5"),
+    "whole run / DuckDB's core marts": ("whole run", "DuckDB", "cpu", "<= 3 at S2"),
+    "one new month / whole run": ("one new month", "whole run", "cpu", "the cost of a month"),
+}
+"""What is compared -> numerator, denominator, figure, goal."""
 
-@dataclass(frozen=True)
-class Spent:
-    """What one process used: seconds and gigabytes."""
-
-    wall: float
-    cpu: float
-    peak: float
-
-
-def measure(words: list[str]) -> Spent:
-    """Run a process to its end. Raises CalledProcessError when it fails."""
-    started = time.monotonic()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, words)
-    return Spent(time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6)
+COMMAND = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--scale", choices=sorted(SCALES), default="S1")
-    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--runs", type=int, default=RUNS, help="interleaved runs of each way")
+    parser.add_argument("--folder", type=Path, help="where to work; a source that is there is used again")
+    parser.add_argument("--core-only", action="store_true", help="one whole run, then only the core marts")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="aftersale-bench-") as name:
-        source, home = Path(name) / "source", Path(name) / "home"
-        python = [sys.executable, "-c"]
-        made = measure([*python, COMMAND, "simulate", str(source), "--deals", str(SCALES[chosen.scale])])
-        run = [*python, COMMAND, "run", "--home", str(home), "--config", str(source / "aftersale.yaml")]
-        rounds: dict[str, list[Spent]] = {"floor": [], "run": [], "again": []}
-        for _ in range(chosen.runs):
-            shutil.rmtree(home, ignore_errors=True)
-            rounds["floor"].append(measure([*python, FLOOR, str(source)]))
-            rounds["run"].append(measure(run))
-            rounds["again"].append(measure(run))
-    floor = statistics.median(s.cpu for s in rounds["floor"])
+    with tempfile.TemporaryDirectory(prefix="aftersale-bench-", dir=chosen.folder) as name:
+        folder = Path(name)
+        source = (chosen.folder or folder) / f"source-{chosen.scale}"
+        spent: dict[str, list[Spent]] = defaultdict(list)
+        if not (source / "aftersale.yaml").exists():
+            simulate = [*COMMAND, "simulate", str(source), "--deals", str(SCALES[chosen.scale])]
+            spent["simulate"].append(measure(simulate))
+        home = folder / "home"
+        spent["whole run"].append(measure(_run(source, home)))
+        spent["nothing changed"].append(measure(_run(source, home)))
+        steps = read_steps(home)
+        link_clean_tables(home, folder / "clean")
+        for number in range(chosen.runs):
+            _measure_core_marts(folder, source, spent)
+            if number and not chosen.core_only:
+                shutil.rmtree(home)
+                spent["whole run"].append(measure(_run(source, home)))
+                spent["nothing changed"].append(measure(_run(source, home)))
+        if not chosen.core_only:
+            shutil.rmtree(home)
+            measure([*_run(source, home), "--as-of", MONTH_BEFORE.isoformat()])
+            spent["one new month"].append(measure(_run(source, home)))
     print(
         f"{chosen.scale}: {SCALES[chosen.scale]:,} won deals, {chosen.runs} interleaved runs, {os.cpu_count()} cores"
     )
-    print(f"simulate once: {made.wall:.1f} s wall, {made.cpu:.1f} s CPU, {made.peak:.2f} GB")
-    print(f"{'what':8} {'wall s':>8} {'CPU s':>8} {'peak GB':>8} {'CPU / floor':>12}")
-    for what, spent in rounds.items():
-        cpu = statistics.median(s.cpu for s in spent)
-        wall, peak = statistics.median(s.wall for s in spent), statistics.median(s.peak for s in spent)
-        print(f"{what:8} {wall:8.2f} {cpu:8.2f} {peak:8.2f} {cpu / floor:12.1f}")
+    medians = {what: middle(runs) for what, runs in spent.items()}
+    _print_table("what", medians)
+    _print_table("step of the whole run", dict(sorted(steps.items(), key=lambda item: -item[1].cpu)[:20]))
+    print(f"\n{'ratio':36} {'here':>8}  goal")
+    for what, (above, below, figure, goal) in RATIOS.items():
+        if above in medians and below in medians:
+            ratio = getattr(medians[above], figure) / getattr(medians[below], figure)
+            print(f"{what:36} {ratio:8.2f}  {goal}")
+
+
+def _run(source: Path, home: Path) -> list[str]:
+    return [*COMMAND, "run", "--home", str(home), "--config", str(source / "aftersale.yaml")]
+
+
+def _measure_core_marts(folder: Path, source: Path, spent: dict[str, list[Spent]]) -> None:
+    """Every way once. Raises SystemExit where two of them give different numbers."""
+    answers = {}
+    for way, module in WAYS.items():
+        out = folder / module
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        words = [sys.executable, "-m", f"tests.benchmarks.ways.{module}", folder / "clean", out, source]
+        spent[way].append(measure([str(word) for word in words]))
+        answers[way] = read_answers(out)
+    for way, found in answers.items():
+        for mart, numbers in found.items():
+            if numbers != answers["ours"][mart]:
+                raise SystemExit(f"{mart}: {way} and ours give different numbers")
+
+
+def _print_table(title: str, rows: dict[str, Spent]) -> None:
+    print(f"\n{title:36} {'wall s':>8} {'CPU s':>8} {'peak GB':>8}")
+    for what, s in rows.items():
+        print(f"{what:36} {s.wall:8.2f} {s.cpu:8.2f} {s.peak:8.2f}")
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     main()

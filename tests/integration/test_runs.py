@@ -11,14 +11,16 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
+from assets.step import remembered
 from assets.table import Made, TableAsset
+from expectations.results import Group
 from pipelines.commands.inspect import newest_rejects, read_status
 from pipelines.commands.run import run_pipeline
 from pipelines.exits import Exit, UsageError
@@ -100,6 +102,32 @@ def test_a_changed_source_remakes_what_stands_on_it_and_nothing_else(home: Path)
     assert states["marts/complaints_by_incentive"] == "made"
     assert {states[f"core/{t}"] for t in ("opportunities", "quotas", "activities")} == {"reused"}
     assert states["marts/deal_incentives"] == "reused"
+
+
+def test_a_new_month_costs_a_month(home: Path) -> None:
+    """Seen to the end of October, then to the end of December: the manifests name the same parts for the months before."""
+    store = Store(home)
+
+    def parts_at(as_of: date | None) -> dict[str, dict[str, str]]:
+        assert run_pipeline(home, config(home), as_of=as_of) is Exit.PUBLISHED
+        found = {}
+        for table in ("core/activities", "marts/account_months"):
+            version = store.head(table)
+            assert version is not None
+            found[table] = {part.month: part.path for part in version.parts}
+            assert {r.group for r in remembered(version)} == set(Group)
+        return found
+
+    shutil.rmtree(home / "store")
+    earlier, later = parts_at(date(2025, 10, 31)), parts_at(None)
+    for table, parts in earlier.items():
+        assert sorted(parts) == [f"2025-{m:02}" for m in range(1, 11)]
+        same = {month for month, path in parts.items() if later[table][month] == path}
+        assert same >= {f"2025-{m:02}" for m in range(1, 10)}, table
+        version = store.head(table)
+        assert version is not None
+        assert version.facts["months"] == 12
+        assert version.facts["months_made"] == 12 - len(same)
 
 
 def test_too_many_rejects_block_and_the_last_good_snapshot_stays(

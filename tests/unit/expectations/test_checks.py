@@ -56,8 +56,16 @@ def test_numbers_that_are_no_numbers_and_out_of_bounds_are_found() -> None:
 
 def test_a_key_that_appears_twice_blocks() -> None:
     frame = rows(HOPS, feedback_id=["a", "a", "b"], hop=["captured", "captured", "captured"])
-    (result,) = check_keys(HOPS, frame)
-    assert (result.passed, result.failed, result.blocks) == (False, 1, True)
+    unique, ordered = check_keys(HOPS, frame)
+    assert (unique.passed, unique.failed, unique.blocks) == (False, 1, True)
+    assert (ordered.check, ordered.passed) == ("rows_are_sorted_by_key", True)
+
+
+def test_rows_out_of_order_block() -> None:
+    frame = rows(HOPS, feedback_id=["a", "c", "b", "b"], hop=["told_back", "captured", "captured", None])
+    unique, ordered = check_keys(HOPS, frame)
+    assert (unique.passed, ordered.failed, ordered.blocks) == (True, 2, True)
+    assert check_keys(HOPS, frame.sort("feedback_id", "hop"))[1].passed
 
 
 def test_no_rows_are_no_silent_pass() -> None:

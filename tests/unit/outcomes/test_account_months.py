@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.outcomes.account_months import count_month, months_of
+from assets.outcomes.account_months import count_month
+from assets.outcomes.panel import prepare_panel
 from expectations.contracts.outcomes import ACCOUNT_MONTHS
 
 DEAL = {
@@ -23,27 +24,35 @@ TABLES = (
     "customer_events",
     "subscriptions",
     "subscription_events",
-    "activities",
     "accounts",
 )
 
 
 @pytest.fixture(scope="module")
-def panel(rows, company):
-    """All months of a few deals."""
+def prepared(rows, company):
+    """What all months are made from."""
 
     def make(*deals, firm=None, **tables):
-        outcomes = rows("deal_outcomes", *(DEAL | d for d in deals))
         frames = {name: rows(name, *tables.get(name, ())) for name in TABLES}
+        outcomes = rows("deal_outcomes", *(DEAL | d for d in deals))
+        return prepare_panel(deal_outcomes=outcomes, company=firm or company(), **frames)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def panel(rows, company, prepared):
+    """All months of a few deals."""
+
+    def make(*deals, firm=None, activities=(), **tables):
+        ready = prepared(*deals, firm=firm, **tables)
+        calls = rows("activities", *activities)
         found = []
-        for month in months_of(outcomes):
-            here = frames | {
-                "activities": frames["activities"].filter(pl.col("occurred_at").dt.strftime("%Y-%m") == month)
-            }
-            made = count_month(
-                deal_outcomes=outcomes, company=firm or company(), month=month, **here
-            ).collect()
+        for month in ready.months:
+            here = calls.filter(pl.col("occurred_at").dt.strftime("%Y-%m") == month)
+            made = count_month(ready, here, firm or company(), month)
             assert made.schema == ACCOUNT_MONTHS.schema
+            assert made.equals(made.sort("account_id", "opportunity_id"))
             found += made.sort("account_id", "opportunity_id", nulls_last=True).to_dicts()
         return found
 
@@ -54,11 +63,12 @@ def _days(found):
     return [(r["month"], r["opportunity_id"], r["exposure_days"], r["account_days"]) for r in found]
 
 
-def test_months_run_from_the_first_close_to_the_last_day_observed(rows):
-    deals = rows("deal_outcomes", DEAL, DEAL | {"opportunity_id": "e", "closed_on": "2024-11-30"})
-    assert months_of(deals) == ["2024-11", "2024-12", "2025-01", "2025-02", "2025-03", "2025-04"]
-    assert months_of(rows("deal_outcomes")) == []
-    assert months_of(rows("deal_outcomes", DEAL | {"closed_on": None})) == []
+def test_months_run_from_the_first_close_to_the_last_day_observed(prepared):
+    assert prepared(DEAL, DEAL | {"opportunity_id": "e", "closed_on": "2024-11-30"}).months == (
+        "2024-11", "2024-12", "2025-01", "2025-02", "2025-03", "2025-04",
+    )  # fmt: skip
+    assert prepared().months == ()
+    assert prepared(DEAL | {"closed_on": None}).months == ()
 
 
 def test_one_deal_is_active_from_the_close_to_the_last_day_inclusive(panel):
@@ -183,6 +193,33 @@ def test_counts_without_a_source_are_null_not_zero(panel, company):
     assert {(r["complaints"], r["refunds"], r["feedback"], r["churned"]) for r in found} == {
         (None, None, None, None)
     }
+
+
+HELD = {"account_id": "A", "rep_id": "first", "role": "farmer", "valid_from": "2025-01-25"}
+
+
+@pytest.mark.parametrize(
+    ("deals", "tables", "first_changed"),
+    [
+        ([DEAL | {"churned_on": "2025-03-10"}], {}, "2025-03"),
+        ([DEAL | {"observed_until": "2025-04-20"}], {}, "2025-04"),
+        ([DEAL, DEAL | {"opportunity_id": "a", "account_id": "0", "closed_on": "2025-03-01"}], {}, "2025-03"),
+        ([DEAL | {"emcr": 0.2}], {}, "2025-01"),
+        ([DEAL, DEAL | {"opportunity_id": "e", "closed_on": "2025-02-03", "segment": "small"}], {}, "2025-02"),
+        ([DEAL], {"account_assignments": [HELD | {"valid_to": "2025-03-05"}]}, "2025-03"),
+        ([DEAL], {"account_assignments": [HELD, HELD | {"rep_id": "0", "valid_from": "2025-02-05"}]}, "2025-02"),
+        ([DEAL], {"customer_events": [COMPLAINT | {"event_id": "c", "date": "2025-04-02"}]}, "2025-04"),
+        ([DEAL], {"accounts": [{"account_id": "B", "merged_into_id": "A"}]}, "2025-01"),
+    ],
+    ids=["loss", "sight", "new account", "exposure", "second deal", "owner leaves", "owner comes", "event", "merge"],
+)  # fmt: skip
+def test_the_content_of_a_month_changes_with_what_it_may_know_and_with_nothing_later(
+    prepared, deals, tables, first_changed
+):
+    before = prepared(DEAL, account_assignments=[HELD])
+    after = prepared(*deals, **{"account_assignments": [HELD]} | tables)
+    changed = [m for m in before.months if before.content(m) != after.content(m)]
+    assert changed[:1] == [first_changed]
 
 
 DAY = date(2025, 1, 1)

@@ -6,8 +6,9 @@ import polars as pl
 
 from assets.core.customer_events import tie_events
 from assets.core.deals import won_deals
-from assets.outcomes.account_months import count_month, months_of
+from assets.outcomes.account_months import count_month
 from assets.outcomes.account_spells import cut_spells
+from assets.outcomes.panel import prepare_panel
 from assets.step import conform
 from expectations.contracts import TABLES
 
@@ -86,11 +87,16 @@ def test_the_order_of_source_rows_reaches_no_table(rows, company, judged_frames,
         )
         shared = {"deal_outcomes": outcomes, "customer_events": events, "company": firm}
         done("account_spells", cut_spells(**shared, **pick("account_assignments", "activities", "accounts")))
-        panel = ("account_assignments", "subscriptions", "subscription_events", "activities", "accounts")
-        months = [count_month(**shared, **pick(*panel), month=month) for month in months_of(outcomes)]
+        panel = prepare_panel(
+            **shared, **pick("account_assignments", "subscriptions", "subscription_events", "accounts")
+        )
+        months = [count_month(panel, frame("activities"), firm, month).lazy() for month in panel.months]
         done("account_months", pl.concat(months))
+        contents.append(panel.contents)
         return finished
 
+    contents: list[dict[str, str]] = []
     plain, shuffled = chain(None), chain(3)
+    assert contents[0] == contents[1]
     assert {name: made.height > 0 for name, made in plain.items()} == dict.fromkeys(plain, True)
     assert {name: made.equals(shuffled[name]) for name, made in plain.items()} == dict.fromkeys(plain, True)
