@@ -226,6 +226,7 @@ _GROUPS = {
     "incentive_value": "evidence",
     "conduct_indicators": "evidence",
     "value_drift": "evidence",
+    "incentive_effects": "evidence",
     "plan_change_effects": "evidence",
     "board_scorecard": "board",
 }
