@@ -188,7 +188,6 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
             plan_closed_on=day,
             emcr_as_known="emcr",
             emcr_as_final="emcr_final",
-            emcr_forward=pl.lit(None, dtype=pl.Float64),
             emcr_with_spiff=pl.when(c("emcr").is_null())
             .then(None)
             .when(c("spiff_amount") == 0)

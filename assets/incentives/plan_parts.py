@@ -79,7 +79,7 @@ def list_parts(
         UNSUPPORTED: c("has_other_period"),
         "no_target_incentive": needs_target & (c("target_incentive").is_null() | (is_target & c("weight").is_null())),
         missing: is_missing,
-        "no_component_quota": needs_quota & c("quota_amount").is_null(),
+        "no_quota": needs_quota & c("quota_amount").is_null(),
         "quota_not_positive": needs_quota & (c("quota_amount") <= 0),
     }  # fmt: skip
     zero = pl.lit(0, dtype=pl.Int128)

@@ -27,8 +27,8 @@ class PlanBook:
     Attributes:
         states: `state` (number), `plan_id`, `version`, `known_from`, `known_until` (half-open; null: still), `plan_assumed`.
         rules: one row per schedule: `KEY`, `combine` (never null), `measure`, `rate_basis`, `weight`, `cap`, `floor`, `n_paid`
-            (components that pay), `has_product_tiers` of the plan, `is_joint` (its pay is no sum over components), `refused`
-            (why it cannot be priced, or null).
+            (components that pay), `has_product_tiers` of the plan, `is_joint` (its pay is no sum over components),
+            `needs_quota`, `refused` (why it cannot be priced, or null).
         schedules: compiled, by `KEY`. A gate component is compiled as one unit of money, paid once the gate is open.
     """
 
@@ -88,9 +88,13 @@ def read_plan_book(plans: pl.LazyFrame, plan_components: pl.LazyFrame, plan_tier
     flags = assumed.group_by("state").agg(plan_assumed=pl.col("assumed").fill_null(value=False).any())
     return PlanBook(
         states=states.join(flags, on="state", how="left").sort("state"),
-        rules=rules.select(
+        rules=rules.join(
+            schedules.rows.select(*KEY, "_needs_quota"), on=KEY, how="left", maintain_order="left"
+        )
+        .with_columns(needs_quota=pl.col("_needs_quota") | _NEEDS_ATTAINMENT)
+        .select(
             *KEY, "combine", "measure", "rate_basis", "weight", "cap", "floor", "gate_attainment", "n_paid",
-            "has_product_tiers", "is_joint", "refused",
+            "has_product_tiers", "is_joint", "needs_quota", "refused",
         ),
         schedules=schedules,
     )  # fmt: skip
@@ -106,6 +110,9 @@ def _in_state(states: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _COMBINE: Final = pl.col("combine").fill_null("additive")
+_NEEDS_ATTAINMENT: Final = (pl.col("rate_basis") == "target").fill_null(value=False) | (
+    pl.col("combine") != "additive"
+)
 
 
 def _tiers_in_state(states: pl.DataFrame, tier: pl.DataFrame, components: pl.DataFrame) -> pl.DataFrame:

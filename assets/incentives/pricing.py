@@ -13,6 +13,7 @@ import polars as pl
 from assets.incentives.credits import HOUSE
 from assets.incentives.day_bounds import add_day_orders
 from assets.incentives.firm import Firm
+from assets.incentives.forecasts import add_forward
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.pay_periods import find_periods
 from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
@@ -44,19 +45,21 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
 
     Returns:
         One row per grain and `at`: the columns of `price_positions`, the terms and the pay period, `credit_before`,
-        `known_at_latest`, `assumed`, and `emcr_lowest`, `emcr_highest` as known.
+        `known_at_latest`, `assumed`, and as known `emcr_lowest`, `emcr_highest`, `emcr_forward`, `forward_null_reason`.
     """
     own, news = (frame.collect().lazy() for frame in (own, news))
     places = pl.concat([own.select(PLACE), news.select(PLACE)])
     terms = find_terms(places, firm.terms, firm.company.timezone, knowledge)
     positions = find_segments(_place_credits(own, terms.lazy(), firm, knowledge), firm.terms, knowledge)
-    positions, told = _place_news(positions, news, terms.lazy(), firm, _SPAN)
+    placed = _place_news(news, terms)
+    positions, told = _count_news(positions, placed, firm, _SPAN)
     ready = _find_schedules(_add_credit_before(positions, told), firm, knowledge)
     priced = price_positions(ready.lazy(), firm.book.schedules).collect()
     priced = priced.with_columns(pl.col("added_pay").cast(pl.Float64))
-    if knowledge is Knowledge.AS_KNOWN:
-        priced = add_day_orders(priced, ready, told, firm)
-    return _add_joint(priced, ready, news, terms.lazy(), firm, knowledge)
+    if knowledge is Knowledge.AS_FINAL:
+        return _add_joint(priced, ready, placed, firm, knowledge)
+    priced = add_day_orders(priced, ready, told, firm)
+    return add_forward(_add_joint(priced, ready, placed, firm, knowledge), placed, firm)
 
 
 def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
@@ -91,8 +94,19 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     )  # fmt: skip
 
 
-def _place_news(
-    positions: pl.DataFrame, news: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, by: tuple[str, ...]
+def _place_news(news: pl.LazyFrame, terms: pl.DataFrame) -> pl.LazyFrame:
+    """News with the plan-local day of its credit (`on`), and the currency of its seller's plan on that day."""
+    own_terms = terms.lazy().select(*PLACE, "on", "plan_currency", "fx_policy")
+    return (
+        news.join(own_terms, on=PLACE, how="left")
+        .with_columns(currency=pl.coalesce("currency", "plan_currency"))
+        .collect()
+        .lazy()
+    )
+
+
+def _count_news(
+    positions: pl.DataFrame, news: pl.LazyFrame, firm: Firm, by: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Number what credit is counted together (`span`), and bring the news inside it into its currency.
 
@@ -115,12 +129,10 @@ def _place_news(
             interval="1mo",
         )
     )
-    own_terms = terms.select(*PLACE, "on", own_currency="plan_currency")
     owner = [name for name in by if name in {"rep_id", "component"}]
     told = (
-        news.join(own_terms, on=PLACE, how="left")
-        .with_columns(month=c("on").dt.month_start(), currency=pl.coalesce("currency", "own_currency"))
-        .drop("own_currency")
+        news.drop("plan_currency", "fx_policy")
+        .with_columns(month=c("on").dt.month_start())
         .join(months.explode("month", empty_as_null=False), on=[*owner, "month"])
         .filter(c("on") >= c("counts_from"), c("on") < c("counts_until"))
     )
@@ -253,12 +265,7 @@ _JOINT: Final = (
 
 
 def _add_joint(
-    priced: pl.DataFrame,
-    ready: pl.DataFrame,
-    news: pl.LazyFrame,
-    terms: pl.LazyFrame,
-    firm: Firm,
-    knowledge: Knowledge,
+    priced: pl.DataFrame, ready: pl.DataFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge
 ) -> pl.DataFrame:
     """Replace the prices of plans that pay as a whole by those of a replay of the seller's period."""
     c = pl.col
@@ -270,7 +277,7 @@ def _add_joint(
         return priced.with_columns(**line)
     floor = pl.max_horizontal(prorate(whole_cents(c("floor"))), whole_cents(c("draw")))
     rows = rows.with_columns(cap=as_money(prorate(whole_cents(c("cap")))), floor=as_money(floor))
-    rows, told = _place_news(rows, news, terms, firm, _WHOLE_SPAN)
+    rows, told = _count_news(rows, news, firm, _WHOLE_SPAN)
     joint = price_jointly(rows, told, firm, knowledge)
     missing = [name for name in _JOINT if name not in priced.columns]
     together = priced.join(joint, on="position", how="left", suffix="_joint").with_columns(
@@ -286,7 +293,8 @@ def _add_joint(
         assumed=c("assumed") | c("parts_assumed").fill_null(value=False),
         **{name: pl.when("is_replayed").then(name).otherwise(plain) for name, plain in line.items()},
     ).with_columns(
+        tier_before=pl.when(c("combine") != "gate").then("tier_before"),
         relative_null_reason=pl.when("is_replayed")
         .then(pl.coalesce("null_reason", pl.when(c("base_rate") == 0).then(pl.lit("base_rate_zero"))))
-        .otherwise("relative_null_reason")
+        .otherwise("relative_null_reason"),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from assets.methods.exact import CENT, UNIT
+from assets.methods.exact import CENT, UNIT, as_money
 from assets.methods.plan_total import (
     ABSENT,
     ADDITIVE,
@@ -130,8 +130,8 @@ def _price_step(stand: PlanParts, move: pl.DataFrame) -> tuple[PlanParts, pl.Dat
         np.where(is_sum, others.top, by_factor.top), np.where(is_sum, others.bottom, by_factor.bottom)
     )
     base = weight * Quotient(np.where(is_gate, 0, below.top), below.bottom)
-    quota = _cents(move, "quota_amount", fill=1)
-    base = base.over(np.where((quota > 0).astype(bool), quota, 1))
+    quota = _quota(move)
+    base = base.over(quota)
     rate = added.over(size)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = rate.floats() / base.floats()
@@ -171,8 +171,7 @@ def _draw_line(
 def _value(rows: pl.DataFrame, by_rate: Any, by_lump: Any) -> Quotient:
     """A curve's reading as the part it is: pay, a share of 1, or an open gate."""
     kind = rows["kind"].to_numpy()
-    quota = _cents(rows, "quota_amount", fill=1)
-    quota = np.where((quota > 0).astype(bool), quota, 1)
+    quota = _quota(rows)
     pay = pay_as_quotient(by_rate, by_lump, wholes(rows["target_units"].to_list()), quota)
     share = share_as_quotient(by_rate, quota)
     return Quotient(
@@ -183,6 +182,12 @@ def _value(rows: pl.DataFrame, by_rate: Any, by_lump: Any) -> Quotient:
 
 def _wholes(rows: pl.DataFrame, name: str) -> Any:
     return wholes(rows[name].to_list(), fill=0)
+
+
+def _quota(rows: pl.DataFrame) -> Any:
+    """Quota in cents; one cent stands for a missing one, whose component does not depend on it."""
+    quota = _cents(rows, "quota_amount", fill=1)
+    return np.where((quota > 0).astype(bool), quota, 1)
 
 
 def _cents(rows: pl.DataFrame, name: str, fill: int | None = None) -> Any:
@@ -209,8 +214,7 @@ def _gather(
         .with_columns(
             null_reason=pl.coalesce(
                 "reason",
-                # the row's own quota has its own name (see `pricing`)
-                c("fault").replace({"no_quota": "no_component_quota"}),
+                "fault",
                 pl.when("has_gap").then(pl.lit("credit_before_unknown")),
                 pl.when(c("credited_amount") <= 0).then(pl.lit("not_a_sale")),
             )
@@ -227,7 +231,7 @@ def _gather(
         .with_columns(
             c("relative_intensity").fill_nan(None).round(8),
             c("emcr", "base_rate").round(8),
-            pay_amount=(c("pay_amount").cast(pl.Decimal(38, 0)) / 100).cast(pl.Decimal(18, 2)),
+            pay_amount=as_money(c("pay_amount").cast(pl.Int128)),
         )
         .with_columns(
             *(pl.when(is_paid).then(c(n)).alias(n) for n in ("pay_amount", "added_pay", "base_rate", "pay_scale", "pay_elsewhere")),
