@@ -157,7 +157,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
     )
     states = (
         credits_then.join(deals_then, on=["credit_id", "known"], how="left")
-        .filter(c("is_booked") | c("is_won"))
+        .with_columns(is_told=c("is_booked") | c("is_won").fill_null(value=False))
         .select(
             "credit_id",
             "opportunity_id",
@@ -170,9 +170,11 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             pl.when("is_booked").then("credited_amount").otherwise(share).alias("amount"),
             pl.when("is_booked").then("currency").otherwise("deal_currency").alias("currency"),
             "known",
+            "is_told",
         )
+        # a win that is lost before its credit is recorded is taken back, too
         .with_columns(taken_back=c("known").shift(-1).over("credit_id", order_by="known"))
-        .filter(c("amount").is_not_null(), c("credit_type") != HOUSE)
+        .filter("is_told", c("amount").is_not_null(), c("credit_type") != HOUSE)
     )  # fmt: skip
     news = [*_NEWS, "pieces"]
     one = pl.lit(1, dtype=pl.Decimal(18, 2))

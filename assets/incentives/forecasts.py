@@ -56,9 +56,7 @@ def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Data
         priced.join(found, on="position", how="left", maintain_order="left")
         .with_columns(emcr_forward=pl.when(is_sale & ~c("needs_quota")).then("emcr").otherwise("expected"))
         .with_columns(
-            forward_null_reason=pl.when(c("emcr_forward").is_null()).then(
-                pl.coalesce("null_reason", pl.lit(NO_HISTORY))
-            )
+            forward_null_reason=pl.when(is_sale & c("emcr_forward").is_null()).then(pl.lit(NO_HISTORY))
         )
         .drop("expected")
     )

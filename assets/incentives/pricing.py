@@ -11,13 +11,14 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.credits import HOUSE
-from assets.incentives.day_bounds import add_day_orders
+from assets.incentives.day_bounds import add_day_orders, widen_day_orders
 from assets.incentives.firm import Firm
 from assets.incentives.forecasts import add_forward
 from assets.incentives.knowledge import Knowledge, holds
+from assets.incentives.news_places import place_news
 from assets.incentives.pay_periods import find_periods
 from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
-from assets.incentives.replay import price_jointly
+from assets.incentives.replay import CASE, price_jointly
 from assets.incentives.segments import find_segments
 from assets.incentives.terms import PLACE, find_terms
 from assets.methods.commission import price_positions, prorate
@@ -51,7 +52,7 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
     places = pl.concat([own.select(PLACE), news.select(PLACE)])
     terms = find_terms(places, firm.terms, firm.company.timezone, knowledge)
     positions = find_segments(_place_credits(own, terms.lazy(), firm, knowledge), firm.terms, knowledge)
-    placed = _place_news(news, terms)
+    placed = place_news(news, terms, firm, knowledge)
     positions, told = _count_news(positions, placed, firm, _SPAN)
     ready = _find_schedules(_add_credit_before(positions, told), firm, knowledge)
     priced = price_positions(ready.lazy(), firm.book.schedules).collect()
@@ -92,17 +93,6 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
         .sort("position")
         .collect()
     )  # fmt: skip
-
-
-def _place_news(news: pl.LazyFrame, terms: pl.DataFrame) -> pl.LazyFrame:
-    """News with the plan-local day of its credit (`on`), and the currency of its seller's plan on that day."""
-    own_terms = terms.lazy().select(*PLACE, "on", "plan_currency", "fx_policy")
-    return (
-        news.join(own_terms, on=PLACE, how="left")
-        .with_columns(currency=pl.coalesce("currency", "plan_currency"))
-        .collect()
-        .lazy()
-    )
 
 
 def _count_news(
@@ -279,6 +269,9 @@ def _add_joint(
     rows = rows.with_columns(cap=as_money(prorate(whole_cents(c("cap")))), floor=as_money(floor))
     rows, told = _count_news(rows, news, firm, _WHOLE_SPAN)
     joint = price_jointly(rows, told, firm, knowledge)
+    if knowledge is Knowledge.AS_KNOWN:
+        joint = widen_day_orders(joint, rows, told, firm)
+    joint = _refuse_after(joint, ready)
     missing = [name for name in _JOINT if name not in priced.columns]
     together = priced.join(joint, on="position", how="left", suffix="_joint").with_columns(
         is_replayed=c("pay_scale").is_not_null() | c("null_reason_joint").is_not_null()
@@ -297,4 +290,28 @@ def _add_joint(
         relative_null_reason=pl.when("is_replayed")
         .then(pl.coalesce("null_reason", pl.when(c("base_rate") == 0).then(pl.lit("base_rate_zero"))))
         .otherwise("relative_null_reason"),
+    )
+
+
+def _refuse_after(joint: pl.DataFrame, ready: pl.DataFrame) -> pl.DataFrame:
+    """Prices without those of a deal whose earlier row has no amount: the total before them is not known."""
+    c = pl.col
+    order = pl.struct("component", "credit_type").rank("dense")
+    rows = ready.filter("is_joint").select("position", *CASE, "credited_amount", "null_reason", order=order)
+    unknown = (
+        rows.filter(c("credited_amount").is_null())
+        .sort(*CASE, "order")
+        .group_by(CASE)
+        .agg(after=c("order").first(), why=c("null_reason").first())
+    )
+    late = rows.join(unknown, on=CASE).filter(c("order") > c("after")).select("position", "why")
+    return (
+        joint.join(late, on="position", how="left")
+        .with_columns(
+            pl.when(c("why").is_null()).then(c(name)).alias(name)
+            for name in joint.columns
+            if name in _JOINT and name != "null_reason"
+        )
+        .with_columns(null_reason=pl.coalesce("why", "null_reason"))
+        .drop("why")
     )

@@ -61,9 +61,11 @@ def price_jointly(rows: pl.DataFrame, told: pl.DataFrame, firm: Firm, knowledge:
     known = parts.group_by("case").agg(
         parts_known_at=pl.col("known_at").max(), parts_assumed=pl.col("assumed").any()
     )
-    return pl.concat(chunks).join(
-        steps.select("position", "case").join(known, on="case", how="left").drop("case"), on="position", how="left"
-    )  # fmt: skip
+    crowd = pieces.group_by("case").agg(pl.col("n_others").max())
+    facts = (
+        steps.select("position", "case").join(known, on="case", how="left").join(crowd, on="case", how="left")
+    )
+    return pl.concat(chunks).join(facts.drop("case"), on="position", how="left")
 
 
 def _list_pieces(cases: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) -> pl.DataFrame:

@@ -46,6 +46,15 @@ class PayShape:
         value_before = np.hstack([self.start[:, None], reached])
         return np.where(real, self.slope - slope_before, 0.0), np.where(real, self.value - value_before, 0.0)
 
+    def pay(self, credit: Floats) -> Floats:
+        """Pay at (n, k) credits, money; a point within a millionth of a cent is reached."""
+        paid = np.repeat(self.start[:, None], credit.shape[1], axis=1)
+        for j in range(self.at.shape[1]):
+            at = self.at[:, j, None]
+            beyond = np.where(np.isfinite(at), credit - at, -1.0)
+            paid = np.where(beyond >= -1e-8, self.value[:, j, None] + self.slope[:, j, None] * beyond, paid)
+        return paid
+
 
 def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     """The line every position is paid along: tier edges, gate, and where floor and cap bind.

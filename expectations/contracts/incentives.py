@@ -45,7 +45,7 @@ DEAL_INCENTIVES = Table(
     ),
     rules=(
         Rule("a_null_exposure_says_why", _c("emcr_as_known").is_not_null() | _c("null_reason").is_not_null(), "Never zero, never silent."),
-        Rule("a_null_forecast_says_why", _c("emcr_forward").is_not_null() | _c("forward_null_reason").is_not_null(), "Never zero, never silent."),
+        Rule("a_null_forecast_says_why", _c("emcr_forward").is_not_null() | _c("forward_null_reason").is_not_null() | _c("emcr_as_known").is_null(), "Never zero, never silent."),
         Rule(
             "order_bounds_hold_the_exposure",
             (_c("emcr_lowest") <= _c("emcr_as_known") + 1e-8) & (_c("emcr_as_known") <= _c("emcr_highest") + 1e-8),
