@@ -78,7 +78,7 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     kept = (
         *GRAIN, "at", "time_known", "early_reason", "product_id", "deal_amount", "deal_currency", "term", "on", "plan_id", "version",
         "holds_from", "holds_until", "known_from", "plan_currency", "period_start", "period_end", "quota_amount",
-        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive", "period", "fiscal_start_month",
+        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive", "period", "fiscal_start_month", "timezone",
     )  # fmt: skip
     return (
         placed.with_columns(no_rate=c("is_unpriced_money") & c("amount").is_null() & c("plan_currency").is_not_null())
@@ -232,7 +232,6 @@ def _find_schedules(positions: pl.DataFrame, firm: Firm, knowledge: Knowledge) -
     first_reason = pl.coalesce(
         "early_reason",
         *(pl.when(broken).then(pl.lit(name)) for name, broken in reasons.items()),
-        "refused",
     )
     units = whole_cents(c("target_incentive")) * whole_units(c("weight")).cast(pl.Int128)
     return (
