@@ -103,7 +103,9 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
             assumed=c("assumed").any(),
         )
     )
-    return pl.concat([rows.filter(~parted), summed.cast(dict(rows.schema))]).sort("position")
+    return pl.concat(
+        [rows.filter(~parted), summed.select(c(n).cast(t) for n, t in rows.schema.items())]
+    ).sort("position")
 
 
 def _count_news(
