@@ -21,9 +21,10 @@ from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
 from assets.incentives.replay import CASE, price_jointly
 from assets.incentives.segments import find_segments
 from assets.incentives.terms import PLACE, find_terms
-from assets.methods.commission import price_positions, prorate
+from assets.methods.commission import price_positions
 from assets.methods.credit_order import sum_credit_before
 from assets.methods.exact import as_money, as_units, whole_cents, whole_units
+from assets.methods.pay_curve import prorate
 
 GRAIN: Final = ("opportunity_id", "rep_id", "component", "credit_type")
 """What one price belongs to."""
