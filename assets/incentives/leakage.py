@@ -30,7 +30,7 @@ _COMPARED: Final = {
     "emcr_forward": "emcr_forward",
     "emcr_with_spiff": "emcr_with_spiff",
     "base_rate": "base_rate",
-    "added_pay": "added_pay",
+    "pay_amount": "added_pay_amount",
     "emcr_lowest": "emcr_lowest",
     "emcr_highest": "emcr_highest",
     "attainment_before": "attainment_before",
