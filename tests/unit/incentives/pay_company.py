@@ -70,7 +70,7 @@ class Books:
             "tier": number,
             "from_attainment": edge,
         }
-        self.add("plan_tiers", **row, **{"rate": rate, "lump_bonus": lump, "recorded_at": LONG_AGO, **facts})
+        self.add("plan_tiers", **{**row, "rate": rate, "lump_bonus": lump, "recorded_at": LONG_AGO, **facts})
 
     def seller(self, rep: str, plan: str, quota: str | None = None, **facts: Any) -> None:
         """On the plan from 2020; the quota holds for the first quarter of 2025."""
