@@ -83,7 +83,7 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         share = _float(plan, target_units(names)) / 1e10 / quota
-    slope = np.where(np.isnan(share), 1.0, share) * scale
+    slope = np.where(np.isfinite(share), share, 1.0) * scale
     tiers = [k for k in range(schedules.depth) if k == 0 or plan[f"_edge_{k}"].null_count() < plan.height]
     edges = _floats(plan, *(pl.col(f"_edge_{k}") for k in tiers)) / UNIT * quota[:, None]
     curve = _Curve(
