@@ -247,6 +247,7 @@ _ALL: list[Column] = [
     Column("added_pay_amount_final", Kind.MONEY, "What the deal added to the seller's pay, to the cent, as final."),
     Column("spiff_amount", Kind.MONEY, "SPIFF money of the deal in plan currency."),
     Column("null_reason", Kind.TEXT, "Why the exposure is null: quota_not_known, no_quota, no_plan, not_a_sale, ..."),
+    Column("forward_null_reason", Kind.TEXT, "Why the forecast is null: no_history (under four completed periods of the seller and of the plan); see null_reason where the exposure is null, too."),
     Column("period_shifted", Kind.FLAG, "Whether the credit counts in another pay period than the close."),
     Column("plan_currency", Kind.ID, "Currency of the plan."),
     Column("plan_closed_on", Kind.DATE, "Local day of the close in the plan's zone: decides the pay period."),

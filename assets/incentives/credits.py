@@ -78,7 +78,12 @@ def oldest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
     return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").min().over(key))
 
 
-_NEWS: Final = ("opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency", "known")
+HOUSE: Final = "house"
+"""Credit type of a deal that pays nobody: it has a row, and counts towards nobody's attainment."""
+
+_NEWS: Final = (
+    "opportunity_id", "rep_id", "component", "product_id", "at", "time_known", "amount", "currency", "known",
+)  # fmt: skip
 
 
 def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
@@ -92,9 +97,9 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         opportunities: core/opportunities, all versions.
 
     Returns:
-        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `at` (place in canonical order: time of close;
+        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `product_id` (of the deal), `at` (place in canonical order: time of close;
         where the deal itself is not known as closed, time of credit), `time_known`, `amount` Decimal(18,2) signed,
-        `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits without an amount tell nothing.
+        `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits without an amount and house credits tell nothing.
     """
     c = pl.col
     credit = span_versions(booked, ["credit_id"]).with_columns(
@@ -109,6 +114,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             "closed_time_known",
             "amount",
             "currency",
+            "product_id",
         ),
         ["opportunity_id"],
     ).with_columns(is_first=c("known_from") == c("known_from").min().over("opportunity_id"))
@@ -139,6 +145,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             closed_time_known="closed_time_known",
             deal_amount="amount",
             deal_currency="currency",
+            product_id=pl.when(is_told).then("product_id"),
         )
     )
     is_closed = c("is_closed").fill_null(value=False)
@@ -150,20 +157,24 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
     )
     states = (
         credits_then.join(deals_then, on=["credit_id", "known"], how="left")
-        .filter(c("is_booked") | c("is_won"))
+        .with_columns(is_told=c("is_booked") | c("is_won").fill_null(value=False))
         .select(
             "credit_id",
             "opportunity_id",
             "rep_id",
             "component",
+            "product_id",
+            "credit_type",
             pl.when(is_closed).then("closed_at").otherwise("credited_at").alias("at"),
             pl.when(is_closed).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True)).alias("time_known"),
             pl.when("is_booked").then("credited_amount").otherwise(share).alias("amount"),
             pl.when("is_booked").then("currency").otherwise("deal_currency").alias("currency"),
             "known",
+            "is_told",
         )
+        # a win that is lost before its credit is recorded is taken back, too
         .with_columns(taken_back=c("known").shift(-1).over("credit_id", order_by="known"))
-        .filter(c("amount").is_not_null())
+        .filter("is_told", c("amount").is_not_null(), c("credit_type") != HOUSE)
     )  # fmt: skip
     news = [*_NEWS, "pieces"]
     one = pl.lit(1, dtype=pl.Decimal(18, 2))

@@ -21,8 +21,10 @@ def deal_incentives(
     plan_components: pl.LazyFrame,
     plan_tiers: pl.LazyFrame,
     plan_assignments: pl.LazyFrame,
+    component_results: pl.LazyFrame,
     spiffs: pl.LazyFrame,
     fx_rates: pl.LazyFrame,
+    fiscal_calendar: pl.LazyFrame,
     reps: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
@@ -44,8 +46,10 @@ def deal_incentives(
         plan_components=plan_components,
         plan_tiers=plan_tiers,
         plan_assignments=plan_assignments,
+        component_results=component_results,
         spiffs=spiffs,
         fx_rates=fx_rates,
+        fiscal_calendar=fiscal_calendar,
         reps=reps,
         company=company,
     )

@@ -9,11 +9,12 @@ from typing import Final
 
 import polars as pl
 
-from assets.incentives.credits import book_credits, first_wins, newest, oldest, tell_news
+from assets.incentives.credits import HOUSE, book_credits, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
+from assets.incentives.firm import Firm, read_firm
 from assets.incentives.knowledge import Knowledge
 from assets.incentives.pay_tables import PayTables
-from assets.incentives.pricing import GRAIN, Firm, price_credits, read_firm
+from assets.incentives.pricing import GRAIN, price_credits
 from assets.incentives.spiffs import price_spiffs
 from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
@@ -33,10 +34,10 @@ def price_deals(tables: PayTables) -> pl.LazyFrame:
     known = price_as_known(booked, tables.opportunities, firm)
     final_credits = _credits_today(booked, tables.opportunities, firm).collect().lazy()
     told = final_credits.select(
-        "opportunity_id", "rep_id", "component", "at", "time_known", "amount", "currency",
+        "opportunity_id", "rep_id", "component", "product_id", "credit_type", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
         pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
-    ).filter(pl.col("amount").is_not_null())  # fmt: skip
+    ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
     paid = price_spiffs(known.lazy(), tables.spiffs, tables.reps, firm.exchange)
     return _publish(known.lazy(), _sum_final(final.lazy()), paid, firm)
@@ -187,7 +188,6 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
             plan_closed_on=day,
             emcr_as_known="emcr",
             emcr_as_final="emcr_final",
-            emcr_forward=pl.lit(None, dtype=pl.Float64),
             emcr_with_spiff=pl.when(c("emcr").is_null())
             .then(None)
             .when(c("spiff_amount") == 0)

@@ -16,8 +16,9 @@ import polars.selectors as cs
 
 from assets.incentives.credits import book_credits
 from assets.incentives.deal_prices import price_as_known
+from assets.incentives.firm import read_firm
 from assets.incentives.pay_tables import PayTables
-from assets.incentives.pricing import GRAIN, read_firm
+from assets.incentives.pricing import GRAIN
 
 SAMPLE: Final = 200
 """Deals replayed: enough to meet every plan and month of a firm, few enough to cost a second."""
@@ -88,6 +89,7 @@ def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) ->
         plan_components=_rename(_copy(tables.plan_components, plans, "plan_id", "plan")),
         plan_tiers=_rename(_copy(tables.plan_tiers, plans, "plan_id", "plan")),
         plan_assignments=_rename(assignments),
+        component_results=_rename(_copy(tables.component_results, sellers, "rep_id", "rep_id")),
     )
     return price_as_known(_rename(booked), _rename(deals), read_firm(known)).lazy()
 

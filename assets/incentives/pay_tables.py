@@ -23,7 +23,9 @@ class PayTables:
     plan_components: pl.LazyFrame
     plan_tiers: pl.LazyFrame
     plan_assignments: pl.LazyFrame
+    component_results: pl.LazyFrame
     spiffs: pl.LazyFrame
     fx_rates: pl.LazyFrame
+    fiscal_calendar: pl.LazyFrame
     reps: pl.LazyFrame
     company: Company

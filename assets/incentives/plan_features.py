@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from assets.company import Company
+from assets.incentives.firm import list_quotas
 from assets.incentives.knowledge import Knowledge, holds
-from assets.incentives.pay_periods import list_quotas
 from assets.incentives.plan_schedules import KEY, PlanBook, read_plan_book
 from assets.incentives.terms import list_terms
 from assets.methods.exact import as_money, whole_cents

@@ -6,49 +6,31 @@ versions and which pieces of news count differs. Which exposure is published und
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from assets.company import Company
-from assets.incentives.exchange import Exchange
+from assets.incentives.credits import HOUSE
+from assets.incentives.day_bounds import add_day_orders, widen_day_orders
+from assets.incentives.firm import Firm
+from assets.incentives.forecasts import add_forward
 from assets.incentives.knowledge import Knowledge, holds
-from assets.incentives.pay_periods import find_periods, list_quotas
-from assets.incentives.pay_tables import PayTables
+from assets.incentives.news_places import place_news
+from assets.incentives.pay_periods import find_periods
 from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
-from assets.incentives.plan_schedules import UNSUPPORTED, PlanBook, read_plan_book
-from assets.incentives.terms import PLACE, find_terms, list_terms
-from assets.methods.commission import price_positions
+from assets.incentives.replay import CASE, price_jointly
+from assets.incentives.segments import find_segments
+from assets.incentives.terms import PLACE, find_terms
+from assets.methods.commission import price_positions, prorate
 from assets.methods.credit_order import sum_credit_before
-from assets.methods.day_orders import bound_day_orders
+from assets.methods.exact import as_money, as_units, whole_cents, whole_units
 
 GRAIN: Final = ("opportunity_id", "rep_id", "component", "credit_type")
 """What one price belongs to."""
 
-_SPAN: Final = ("rep_id", "component", "period_start", "period_end", "plan_currency", "fx_policy")
-
-
-@dataclass(frozen=True, slots=True)
-class Firm:
-    """What prices are looked up in: small tables, read once."""
-
-    terms: pl.DataFrame
-    quotas: pl.DataFrame
-    book: PlanBook
-    exchange: Exchange
-    company: Company
-
-
-def read_firm(tables: PayTables) -> Firm:
-    """Read the tables that prices are looked up in, all versions."""
-    return Firm(
-        terms=list_terms(tables.plans, tables.plan_assignments),
-        quotas=list_quotas(tables.quotas),
-        book=read_plan_book(tables.plans, tables.plan_components, tables.plan_tiers),
-        exchange=Exchange(tables.fx_rates, tables.company.reporting_currency),
-        company=tables.company,
-    )
+_COUNTED: Final = ("period_start", "counts_from", "counts_until", "plan_currency", "fx_policy")
+_SPAN: Final = ("rep_id", "component", *_COUNTED)
+_WHOLE_SPAN: Final = ("rep_id", *_COUNTED)
 
 
 def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
@@ -64,21 +46,21 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
 
     Returns:
         One row per grain and `at`: the columns of `price_positions`, the terms and the pay period, `credit_before`,
-        `known_at_latest`, `assumed`, and `emcr_lowest`, `emcr_highest` as known.
+        `known_at_latest`, `assumed`, and as known `emcr_lowest`, `emcr_highest`, `emcr_forward`, `forward_null_reason`.
     """
     own, news = (frame.collect().lazy() for frame in (own, news))
     places = pl.concat([own.select(PLACE), news.select(PLACE)])
     terms = find_terms(places, firm.terms, firm.company.timezone, knowledge)
-    positions = _place_credits(own, terms.lazy(), firm, knowledge)
-    spans = positions.select(_SPAN).drop_nulls(["period_start", "period_end"]).unique().with_row_index("span")
-    told = _place_news(news, terms.lazy(), spans, firm).collect()
-    positions = positions.join(spans, on=_SPAN, how="left", nulls_equal=True, maintain_order="left")
-    positions = _add_credit_before(positions, told)
-    ready = _find_schedules(positions, firm, knowledge)
-    priced = _scale_to_target(price_positions(ready.lazy(), firm.book.schedules)).collect()
+    positions = find_segments(_place_credits(own, terms.lazy(), firm, knowledge), firm.terms, knowledge)
+    placed = place_news(news, terms, firm, knowledge)
+    positions, told = _count_news(positions, placed, firm, _SPAN)
+    ready = _find_schedules(_add_credit_before(positions, told), firm, knowledge)
+    priced = price_positions(ready.lazy(), firm.book.schedules).collect()
+    priced = priced.with_columns(pl.col("added_pay").cast(pl.Float64))
     if knowledge is Knowledge.AS_FINAL:
-        return priced
-    return _add_day_orders(priced, ready, told, firm)
+        return _add_joint(priced, ready, placed, firm, knowledge)
+    priced = add_day_orders(priced, ready, told, firm)
+    return add_forward(_add_joint(priced, ready, placed, firm, knowledge), placed, firm)
 
 
 def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
@@ -88,12 +70,7 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     numbered = own.sort(*GRAIN, "at").with_columns(
         position=(place != place.shift(1)).fill_null(value=False).cum_sum().cast(pl.get_index_type())
     )
-    placed = find_periods(
-        numbered.join(terms.drop("known_until"), on=PLACE, how="left"),
-        firm.quotas,
-        firm.company.fiscal_start_month,
-        knowledge,
-    )
+    placed = find_periods(numbered.join(terms.drop("known_until"), on=PLACE, how="left"), firm, knowledge)
     placed = placed.with_columns(is_unpriced_money=pl.col("amount").is_not_null())
     placed = firm.exchange.convert(placed, "amount", currency="currency")
     placed = firm.exchange.convert(placed, "deal_amount", currency="deal_currency")
@@ -101,7 +78,7 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     kept = (
         *GRAIN, "at", "time_known", "early_reason", "product_id", "deal_amount", "deal_currency", "term", "on", "plan_id", "version",
         "holds_from", "holds_until", "known_from", "plan_currency", "period_start", "period_end", "quota_amount",
-        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive",
+        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive", "period", "fiscal_start_month",
     )  # fmt: skip
     return (
         placed.with_columns(no_rate=c("is_unpriced_money") & c("amount").is_null() & c("plan_currency").is_not_null())
@@ -118,30 +95,50 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     )  # fmt: skip
 
 
-def _place_news(news: pl.LazyFrame, terms: pl.LazyFrame, spans: pl.DataFrame, firm: Firm) -> pl.LazyFrame:
-    """News inside the pay periods that are asked for, in the currency of each; null amounts have no rate."""
+def _count_news(
+    positions: pl.DataFrame, news: pl.LazyFrame, firm: Firm, by: tuple[str, ...]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Number what credit is counted together (`span`), and bring the news inside it into its currency.
+
+    Returns:
+        The positions with `span`, null without a pay period; and the news: `span`, `component`, `product_id`, `opportunity_id`, `at`,
+        `on`, `time_known`, `amount` (null where it has no rate), `pieces`, `known`.
+    """
     c = pl.col
+    spans = (
+        positions.select(by)
+        .drop_nulls(["counts_from", "counts_until"])
+        .unique()
+        .sort(by)
+        .with_row_index("span")
+    )
     months = spans.lazy().with_columns(
         month=pl.date_ranges(
-            c("period_start").dt.month_start(),
-            (c("period_end") - pl.duration(days=1)).dt.month_start(),
+            c("counts_from").dt.month_start(),
+            (c("counts_until") - pl.duration(days=1)).dt.month_start(),
             interval="1mo",
         )
     )
-    own_terms = terms.select(*PLACE, "on", own_currency="plan_currency")
+    owner = [name for name in by if name in {"rep_id", "component"}]
     told = (
-        news.join(own_terms, on=PLACE, how="left")
-        .with_columns(month=c("on").dt.month_start(), currency=pl.coalesce("currency", "own_currency"))
-        .drop("own_currency")
-        .join(
-            months.explode("month", empty_as_null=False),
-            on=["rep_id", "component", "month"],
-        )
-        .filter(c("on") >= c("period_start"), c("on") < c("period_end"))
+        news.drop("plan_currency", "fx_policy")
+        .with_columns(month=c("on").dt.month_start())
+        .join(months.explode("month", empty_as_null=False), on=[*owner, "month"])
+        .filter(c("on") >= c("counts_from"), c("on") < c("counts_until"))
     )
-    return firm.exchange.convert(told, "amount", currency="currency").select(
-        "span", "opportunity_id", "at", "on", "time_known", "amount", "pieces", "known"
+    told = firm.exchange.convert(told, "amount", currency="currency").select(
+        "span",
+        "component",
+        "product_id",
+        "opportunity_id",
+        "at",
+        "on",
+        "time_known",
+        "amount",
+        "pieces",
+        "known",
     )
+    return positions.join(spans, on=by, how="left", nulls_equal=True, maintain_order="left"), told.collect()
 
 
 def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
@@ -190,7 +187,7 @@ def _sum_own_early(positions: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_schedules(positions: pl.DataFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
-    """Positions with their schedule, and the first reason that stands against a price."""
+    """Positions with their schedule, whether their plan pays as a whole, and the first reason that stands against a price."""
     c = pl.col
     found = (
         positions.lazy()
@@ -212,36 +209,38 @@ def _find_schedules(positions: pl.DataFrame, firm: Firm, knowledge: Knowledge) -
         )
         .with_columns(product_id=pl.when("has_own_tiers").then("product").otherwise(pl.lit("")))
         .join(firm.book.rules.lazy(), on=SCHEDULE_KEY, how="left")
+        .with_columns(draw=pl.when(c("draw_kind") == "non_recoverable").then("draw"))
     )
-    draw = pl.when(c("draw_kind") == "non_recoverable").then("draw")
-    is_target = (c("rate_basis") == "target").fill_null(value=False)
-    is_cut = (c("mid_period_policy") == "segment_prorated") & (
-        (c("holds_from") > c("period_start")) | (c("holds_until") < c("period_end")).fill_null(value=False)
-    )
+    is_target = (c("rate_basis") == "target").fill_null(value=False) & (c("combine") == "additive")
+    has_draw = c("draw").is_not_null()
+    has_bounds = c("cap").is_not_null() | c("floor").is_not_null() | has_draw
+    is_joint = (
+        c("is_joint")
+        | (has_draw & ((c("n_paid") > 1) | c("has_product_tiers")))
+        | (has_bounds & c("is_changed"))
+    ).fill_null(value=False)
     reasons = {
+        "house_credit": c("credit_type") == HOUSE,
         "no_plan": c("plan_id").is_null(),
         "no_amount": c("credited_amount").is_null() & ~c("no_rate"),
         "no_fx_rate": c("no_rate"),
         "no_component": c("state").is_not_null() & c("n_paid").is_null(),
-        UNSUPPORTED: is_cut | ((c("n_paid") > 1) & draw.is_not_null()) | (is_target & draw.is_not_null()),
         "no_target_incentive": is_target & (c("target_incentive").is_null() | c("weight").is_null()),
-        "no_quota": is_target & c("quota_amount").is_null(),
-        "no_period": c("span").is_null() & (c("has_bounds") | draw.is_not_null()),
+        "no_quota": (is_target | (c("combine") != "additive")) & c("quota_amount").is_null(),
+        "no_period": c("span").is_null() & (has_bounds | is_joint),
     }
     first_reason = pl.coalesce(
         "early_reason",
         *(pl.when(broken).then(pl.lit(name)) for name, broken in reasons.items()),
         "refused",
     )
+    units = whole_cents(c("target_incentive")) * whole_units(c("weight")).cast(pl.Int128)
     return (
         staged.with_columns(
-            draw=draw,
+            is_joint=is_joint,
             null_reason=first_reason,
-            target_share=pl.when(is_target).then(
-                c("target_incentive").cast(pl.Float64)
-                * c("weight").cast(pl.Float64)
-                / c("quota_amount").cast(pl.Float64)
-            ),
+            # bounds of a plan paid as a whole hold for the whole (see `replay`)
+            target_pay=pl.when(is_target).then(as_units(units)),
             known_at_latest=pl.max_horizontal("known_from", "state_known_at", "quota_known_at"),
             assumed=c("assumed") | c("plan_assumed").fill_null(value=False),
         )
@@ -250,74 +249,69 @@ def _find_schedules(positions: pl.DataFrame, firm: Firm, knowledge: Knowledge) -
     )
 
 
-def _scale_to_target(priced: pl.LazyFrame) -> pl.LazyFrame:
-    """Shares of target pay become money: pay_j = TI w_j f_j, priced as Q f_j before."""
-    c = pl.col
-    is_scaled = c("target_share").is_not_null()
-    share = c("target_share")
-
-    def scaled(name: str) -> pl.Expr:
-        return pl.when(is_scaled).then((c(name) * share).round(8)).otherwise(c(name))
-
-    def cents(name: str) -> pl.Expr:
-        # half up; a float may stand a hair below the half
-        return (c(name).cast(pl.Float64) * share * 100 + 0.5 + 1e-7).floor().cast(pl.Int64)
-
-    pay = c("added_pay").cast(pl.Float64)
-    money = ((cents("pay_after") - cents("pay_before")).cast(pl.Decimal(38, 0)) / 100).cast(pl.Decimal(18, 2))
-    return priced.with_columns(
-        added_pay=pl.when(is_scaled).then(pay * share).otherwise(pay),
-        pay_amount=pl.when(is_scaled).then(money).otherwise("pay_amount"),
-        emcr=pl.when(is_scaled)
-        .then(pl.when(c("emcr").is_not_null()).then((pay * share / c("credited_amount").cast(pl.Float64)).round(8)))
-        .otherwise("emcr"),
-        base_rate=scaled("base_rate"),
-    )  # fmt: skip
+_JOINT: Final = (
+    "pay_amount", "added_pay", "emcr", "base_rate", "relative_intensity", "emcr_lowest", "emcr_highest", "null_reason",
+)  # fmt: skip
 
 
-def _add_day_orders(
-    priced: pl.DataFrame, ready: pl.DataFrame, told: pl.DataFrame, firm: Firm
+def _add_joint(
+    priced: pl.DataFrame, ready: pl.DataFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge
 ) -> pl.DataFrame:
-    """Lowest and highest EMCR over the orders of a day whose closes have no time; null where a credit has no rate.
-
-    The credits of one other deal come before or after together.
-    """
+    """Replace the prices of plans that pay as a whole by those of a replay of the seller's period."""
     c = pl.col
-    loose = ready.filter(~c("time_known"), c("span").is_not_null(), c("credited_amount") > 0)
-    same_day = told.lazy().filter(~c("time_known")).rename({"at": "other_at", "opportunity_id": "other"})
-    precedes = (c("other_at") < c("at")) | ((c("other_at") == c("at")) & (c("other") < c("opportunity_id")))
-    others = (
-        loose.lazy()
-        .select("position", "span", "on", "at", "opportunity_id")
-        .join(same_day, on=["span", "on"])
-        .filter(c("other") != c("opportunity_id"), c("known").is_null() | (c("known") <= c("at")))
-        .group_by("position", "other", precedes.alias("precedes"))
-        .agg(pl.when(c("amount").is_not_null().all()).then(c("amount").sum()))
-        .sort("position", "other", "precedes")
-        .select("position", "amount", "precedes")
-        .collect()
+    has_price = c("null_reason").is_null() | (c("null_reason") == "not_a_sale")
+    asked = priced.filter(has_price).select("position")
+    rows = ready.filter("is_joint").join(asked, on="position", how="semi").drop("span")
+    line = {"pay_scale": pl.lit(1.0), "pay_elsewhere": pl.lit(0.0)}
+    if not rows.height:
+        return priced.with_columns(**line)
+    floor = pl.max_horizontal(prorate(whole_cents(c("floor"))), whole_cents(c("draw")))
+    rows = rows.with_columns(cap=as_money(prorate(whole_cents(c("cap")))), floor=as_money(floor))
+    rows, told = _count_news(rows, news, firm, _WHOLE_SPAN)
+    joint = price_jointly(rows, told, firm, knowledge)
+    if knowledge is Knowledge.AS_KNOWN:
+        joint = widen_day_orders(joint, rows, told, firm)
+    joint = _refuse_after(joint, ready)
+    missing = [name for name in _JOINT if name not in priced.columns]
+    together = priced.join(joint, on="position", how="left", suffix="_joint").with_columns(
+        is_replayed=c("pay_scale").is_not_null() | c("null_reason_joint").is_not_null()
     )
-    unknown = others.filter(c("amount").is_null())["position"].implode()
-    asked = loose.join(others, on="position", how="semi")
-    if not asked.height:
-        return priced.with_columns(emcr_lowest="emcr", emcr_highest="emcr")
-    bounds = bound_day_orders(asked, others, firm.book.schedules).join(
-        others.filter(c("amount").is_null()), on="position", how="anti"
+    return together.with_columns(
+        *(
+            pl.when("is_replayed").then(f"{name}_joint").otherwise(name).alias(name)
+            for name in _JOINT
+            if name not in missing
+        ),
+        known_at_latest=pl.max_horizontal("known_at_latest", "parts_known_at"),
+        assumed=c("assumed") | c("parts_assumed").fill_null(value=False),
+        **{name: pl.when("is_replayed").then(name).otherwise(plain) for name, plain in line.items()},
+    ).with_columns(
+        tier_before=pl.when(c("combine") != "gate").then("tier_before"),
+        relative_null_reason=pl.when("is_replayed")
+        .then(pl.coalesce("null_reason", pl.when(c("base_rate") == 0).then(pl.lit("base_rate_zero"))))
+        .otherwise("relative_null_reason"),
     )
-    scale = pl.col("target_share").fill_null(1.0)
-    is_bounded = c("emcr").is_not_null() & c("lowest").is_not_null()
-    alone = pl.when(c("position").is_in(unknown).not_()).then("emcr")
+
+
+def _refuse_after(joint: pl.DataFrame, ready: pl.DataFrame) -> pl.DataFrame:
+    """Prices without those of a deal whose earlier row has no amount: the total before them is not known."""
+    c = pl.col
+    order = pl.struct("component", "credit_type").rank("dense")
+    rows = ready.filter("is_joint").select("position", *CASE, "credited_amount", "null_reason", order=order)
+    unknown = (
+        rows.filter(c("credited_amount").is_null())
+        .sort(*CASE, "order")
+        .group_by(CASE)
+        .agg(after=c("order").first(), why=c("null_reason").first())
+    )
+    late = rows.join(unknown, on=CASE).filter(c("order") > c("after")).select("position", "why")
     return (
-        priced.join(
-            bounds.cast({"position": priced.schema["position"]}).rename(
-                {"emcr_lowest": "lowest", "emcr_highest": "highest"}
-            ),
-            on="position",
-            how="left",
-        )
+        joint.join(late, on="position", how="left")
         .with_columns(
-            emcr_lowest=pl.when(is_bounded).then((c("lowest") * scale).round(8)).otherwise(alone),
-            emcr_highest=pl.when(is_bounded).then((c("highest") * scale).round(8)).otherwise(alone),
+            pl.when(c("why").is_null()).then(c(name)).alias(name)
+            for name in joint.columns
+            if name in _JOINT and name != "null_reason"
         )
-        .drop("lowest", "highest")
+        .with_columns(null_reason=pl.coalesce("why", "null_reason"))
+        .drop("why")
     )

@@ -76,21 +76,23 @@ def list_terms(plans: pl.LazyFrame, plan_assignments: pl.LazyFrame) -> pl.DataFr
 
 
 def find_terms(
-    places: pl.LazyFrame, terms: pl.DataFrame, company_zone: str, knowledge: Knowledge
+    places: pl.LazyFrame, terms: pl.DataFrame, company_zone: str, knowledge: Knowledge, *, seen: str = "at"
 ) -> pl.DataFrame:
     """The terms that held for a seller at an instant.
 
     Args:
-        places: has `PLACE`; further columns are ignored.
+        places: has `PLACE` and `seen`; further columns are ignored.
         terms: from `list_terms`.
         company_zone: IANA zone of days without a time and of sellers without a plan.
-        knowledge: as known at the instant itself, or today.
+        knowledge: as known at `seen`, or today.
+        seen: column of the time of knowledge; the instant itself unless told otherwise.
 
     Returns:
-        One row per distinct place: `PLACE`, `on` (plan-local date), and the columns of `terms` (null where no plan or
+        One row per distinct place (and `seen`): `PLACE`, `on` (plan-local date), and the columns of `terms` (null where no plan or
         more than one holds: two prices are no price).
     """
-    distinct = places.select(PLACE).drop_nulls().unique().with_row_index("place").collect().lazy()
+    asked = list(dict.fromkeys((*PLACE, seen)))
+    distinct = places.select(asked).drop_nulls().unique().with_row_index("place").collect().lazy()
     zones = sorted(set(terms["timezone"].drop_nulls()) & available_timezones())
     narrow = terms.lazy().select(
         "term", "rep_id", "timezone", "holds_from", "holds_until", "known_from", "known_until"
@@ -103,7 +105,7 @@ def find_terms(
     day = pl.when("time_known").then(plan_day).otherwise(company_day)
     matches = (
         distinct.join(narrow, on="rep_id")
-        .filter(holds(knowledge))
+        .filter(holds(knowledge, seen))
         .with_columns(on=day)
         .filter(
             (pl.col("holds_from") <= pl.col("on"))

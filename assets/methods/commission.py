@@ -8,7 +8,9 @@ L_k = a_k Q; the edge belongs to the upper tier.
 
 A gate at a_0 pays nothing below L_0; above it `first_unit` pays everything and `threshold` counts credit from L_0 only
 (lump bonuses whose edge lies under the gate are paid when it opens). A floor (or a non-recoverable draw) and a cap are
-applied last; below zero credit a plan pays nothing. Slope of pay as incentive intensity: Holmstrom and Milgrom (1991).
+applied last; below zero credit a plan pays nothing. Where rates are slopes of a share f of target pay, C(s) above is Q f
+and pay is K C(s) / Q with K the target pay of the component; lumps, floor and cap are money either way. Slope of pay as
+incentive intensity: Holmstrom and Milgrom (1991).
 
 Everything is whole-number arithmetic (see `exact`), as polars expressions: nothing is exploded or grouped, so a lazy
 frame of positions streams. Which credits precede a deal is not decided here (see `credit_order`).
@@ -181,7 +183,9 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         positions: one row per credit to price, any further columns are kept. Needs the columns of `schedules.key` and
             `credit_before` Decimal(18,2) (s), `credited_amount` Decimal(18,2) (x), `quota_amount` Decimal(18,2) (Q,
             nullable), all in plan currency. Optional: `draw` Decimal(18,2), a non-recoverable draw (a floor);
-            `null_reason`, a reason found earlier, which wins. To price as known and as final, call twice.
+            `target_pay` Decimal(38,10), target incentive x weight where rates are shares of it (null: money per credit);
+            `days_counted` and `days_in_period`, which prorate cap and floor (half up to cents; `draw`, `target_pay` and
+            quota come prorated); `null_reason`, a reason found earlier, which wins.
         schedules: from `compile_schedules`.
 
     Returns:
@@ -201,20 +205,25 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
     k_range = range(schedules.depth)
     names = positions.collect_schema().names()
     earlier = pl.col("null_reason") if "null_reason" in names else pl.lit(None, dtype=pl.String)
-    draw = whole_cents(pl.col("draw")) if "draw" in names else pl.lit(None, dtype=pl.Int128)
+    target = target_units(names)
     quota = pl.col("quota_amount")
     before, credit = pl.col("credit_before"), pl.col("credited_amount")
     size = (before.abs() + credit.abs() + quota.abs().fill_null(0)).cast(pl.Float64)
+    per_quota = (target.cast(pl.Float64) / 1e10 / quota.cast(pl.Float64)).fill_null(1.0)
+    needs_quota = pl.col("_needs_quota") | target.is_not_null()
     unpriced = pl.coalesce(
         earlier,
         pl.when(pl.col("_needs_quota").is_null() & pl.col("_fault").is_null()).then(pl.lit("no_plan")),
         "_fault",
-        pl.when(pl.col("_needs_quota") & quota.is_null()).then(pl.lit("no_quota")),
-        pl.when(pl.col("_needs_quota") & (quota <= 0)).then(pl.lit("quota_not_positive")),
+        pl.when(needs_quota & quota.is_null()).then(pl.lit("no_quota")),
+        pl.when(needs_quota & (quota <= 0)).then(pl.lit("quota_not_positive")),
         pl.when(credit.is_null()).then(pl.lit("no_amount")),
         pl.when(before.is_null()).then(pl.lit("credit_before_unknown")),
-        pl.when(size * (pl.col("_total_rate") + 1) >= _RANGE).then(pl.lit("amount_out_of_range")),
+        pl.when(size * (pl.col("_total_rate") + 1) * pl.max_horizontal(per_quota, 1.0) >= _RANGE).then(
+            pl.lit("amount_out_of_range")
+        ),
     )
+    floor, cap = list_bounds(names)
     priced = (
         positions.join(schedules.rows.lazy(), on=schedules.key, how="left")
         .with_columns(null_reason=unpriced)
@@ -223,7 +232,9 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
             _s=pl.when(pl.col("null_reason").is_null()).then(whole_cents(before)) * UNIT,
             _x=pl.when(pl.col("null_reason").is_null()).then(whole_cents(credit)) * UNIT,
             _q=pl.when(pl.col("null_reason").is_null() & (quota > 0)).then(whole_cents(quota)),
-            _floor=pl.max_horizontal("_floor", draw),
+            _floor=floor,
+            _cap=cap,
+            _target=target,
         )
         .with_columns(_c0=_pay_at(pl.col("_s"), k_range), _c1=_pay_at(pl.col("_s") + pl.col("_x"), k_range))
         .with_columns(_added=pl.col("_c1") - pl.col("_c0"), _base=_pay_below_quota(k_range))
@@ -280,8 +291,30 @@ def _thresholds(k_range: range) -> Iterator[pl.Expr]:
     yield from (pl.col(f"_edge_{k}").cast(pl.Int128) * quota for k in k_range if k > 0)
 
 
-def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:
-    """C at a credit given in 1e-10 of money, in 1e-18 of money, Int128; null at null."""
+def target_units(names: Sequence[str]) -> pl.Expr:
+    """`target_pay` as Int128 units of 1e-10, null where it is missing."""
+    if "target_pay" not in names:
+        return pl.lit(None, dtype=pl.Int128)
+    return pl.col("target_pay").cast(pl.Decimal(38, 10)).to_physical()
+
+
+def list_bounds(names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
+    """Floor and cap of positions joined to their schedule, Int128 cents, null where there is none."""
+    draw = whole_cents(pl.col("draw")) if "draw" in names else pl.lit(None, dtype=pl.Int128)
+    if "days_counted" not in names:
+        return pl.max_horizontal("_floor", draw), pl.col("_cap")
+    floor, cap = (prorate(pl.col(name)) for name in ("_floor", "_cap"))
+    return pl.max_horizontal(floor, draw), cap
+
+
+def prorate(cents: pl.Expr, days: str = "days_counted", of: str = "days_in_period") -> pl.Expr:
+    """Cents of a whole period as those of some of its days, half up; unchanged where the days are null."""
+    share = divide_half_up(cents * pl.col(days).cast(pl.Int128), pl.col(of).cast(pl.Int128))
+    return pl.when(pl.col(days).is_null() | (pl.col(days) == pl.col(of))).then(cents).otherwise(share)
+
+
+def _earned_at(credit: pl.Expr, k_range: range) -> tuple[pl.Expr, pl.Expr]:
+    """What rates and what lumps earn at a credit given in 1e-10 of money, gated, unbounded, in 1e-18 of money, Int128."""
     zero = pl.lit(0, dtype=pl.Int128)
     quota = pl.col("_q").fill_null(0)
     opens, counts_from = (pl.col(c).cast(pl.Int128) * quota for c in ("_gate", "_paid_from"))
@@ -292,14 +325,71 @@ def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:
     rate = _sum(pl.when(_is_reached(credit, k)).then(step[k]).otherwise(zero) for k in k_range)
     lump = {k: pl.col(f"_lump_{k}").cast(pl.Int128) * CENT for k in k_range}
     lumps = _sum(pl.when(_is_reached(credit, k)).then(lump[k]).otherwise(zero) for k in k_range)
-    earned = pl.when("_retroactive").then(rate * (credit - counts_from)).otherwise(slices) + lumps
-    gated = pl.when((credit >= opens) & (credit >= 0)).then(earned).otherwise(zero)
-    bounded = pl.min_horizontal(pl.max_horizontal(gated, pl.col("_floor") * CENT), pl.col("_cap") * CENT)
+    by_rate = pl.when("_retroactive").then(rate * (credit - counts_from)).otherwise(slices)
+    is_open = (credit >= opens) & (credit >= 0)
+    return pl.when(is_open).then(by_rate).otherwise(zero), pl.when(is_open).then(lumps).otherwise(zero)
+
+
+def _scale(by_rate: pl.Expr) -> pl.Expr:
+    """Shares of target pay as money: K C / Q, half up to 1e-18 in parts that stay within 127 bits.
+
+    What a half cent or half a unit of EMCR decides is a whole number of 1e-18, so this rounding decides nothing.
+    """
+    target, quota = pl.col("_target"), pl.col("_q").cast(pl.Int128) * UNIT
+    whole = by_rate // quota
+    scaled = whole * target + divide_half_up((by_rate - whole * quota) * target, quota)
+    return pl.when(target.is_null()).then(by_rate).otherwise(scaled)
+
+
+def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:
+    """C at a credit given in 1e-10 of money, in 1e-18 of money, Int128; null at null."""
+    by_rate, by_lump = _earned_at(credit, k_range)
+    earned = _scale(by_rate) + by_lump
+    bounded = pl.min_horizontal(pl.max_horizontal(earned, pl.col("_floor") * CENT), pl.col("_cap") * CENT)
     return pl.when(credit.is_not_null()).then(bounded)
 
 
-def _pay_below_quota(k_range: range) -> pl.Expr:
-    """C(Q-) in 1e-18 of money, Int128: lumps and steps at Q, cap, floor ignored. Without quota: of one cent."""
+def measure_curves(points: pl.LazyFrame, schedules: Schedules, *credits_: str) -> pl.LazyFrame:
+    """What a component has earned at some credits before floor, cap and target pay: the parts of a plan paid as a whole.
+
+    Args:
+        points: the columns of `schedules.key`, `quota_amount` Decimal(18,2) nullable, and `credits_`; further columns are kept.
+        schedules: from `compile_schedules`.
+        credits_: Int128 columns, credit in 1e-10 of money.
+
+    Returns:
+        The points in any order with, for every credit, `{credit}_by_rate` and `{credit}_by_lump`, Int128 in 1e-18 of
+        money (rates per unit of credit: over Q this is f); `below_by_rate`, `below_by_lump`, the same just below the
+        quota (of one cent where there is none); `fault`, why there are none: `no_component`, a fault of the schedule,
+        `no_quota`, `quota_not_positive`.
+    """
+    k_range = range(schedules.depth)
+    names = points.collect_schema().names()
+    quota = pl.col("quota_amount")
+    fault = pl.coalesce(
+        "_fault",
+        pl.when(pl.col("_needs_quota").is_null()).then(pl.lit("no_component")),
+        pl.when(pl.col("_needs_quota") & quota.is_null()).then(pl.lit("no_quota")),
+        pl.when(pl.col("_needs_quota") & (quota <= 0)).then(pl.lit("quota_not_positive")),
+    )
+    is_priced = pl.col("fault").is_null()
+    columns: dict[str, pl.Expr] = {}
+    for name in credits_:
+        earned = _earned_at(pl.col(name), k_range)
+        for part, pay in zip(("rate", "lump"), earned, strict=True):
+            columns[f"{name}_by_{part}"] = pl.when(is_priced & pl.col(name).is_not_null()).then(pay)
+    for part, pay in zip(("rate", "lump"), _earned_below_quota(k_range), strict=True):
+        columns[f"below_by_{part}"] = pl.when(is_priced).then(pay)
+    return (
+        points.join(schedules.rows.lazy(), on=schedules.key, how="left")
+        .with_columns(fault=fault, _q=pl.when(quota > 0).then(whole_cents(quota)))
+        .with_columns(**columns)
+        .select(*names, *columns, "fault")
+    )
+
+
+def _earned_below_quota(k_range: range) -> tuple[pl.Expr, pl.Expr]:
+    """What rates and lumps earn just below the quota, in 1e-18 of money: lumps and steps at Q ignored. Without quota: of one cent."""
     zero = pl.lit(0, dtype=pl.Int128)
     quota = pl.col("_q").fill_null(1)
     is_below = {k: (pl.col(f"_edge_{k}") < UNIT).fill_null(value=False) for k in k_range}
@@ -315,8 +405,17 @@ def _pay_below_quota(k_range: range) -> pl.Expr:
     lumps = _sum(
         pl.when(is_below[k]).then(pl.col(f"_lump_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range
     )
-    below = pl.when(pl.col("_gate") < UNIT).then(share * quota + lumps * CENT).otherwise(zero)
-    return pl.when(pl.col("_s").is_not_null()).then(below)
+    is_open = pl.col("_gate") < UNIT
+    return (
+        pl.when(is_open).then(share * quota).otherwise(zero),
+        pl.when(is_open).then(lumps * CENT).otherwise(zero),
+    )
+
+
+def _pay_below_quota(k_range: range) -> pl.Expr:
+    """C(Q-) in 1e-18 of money, Int128; floor and cap ignored."""
+    by_rate, by_lump = _earned_below_quota(k_range)
+    return pl.when(pl.col("_s").is_not_null()).then(_scale(by_rate) + by_lump)
 
 
 def _sum(terms: Iterable[pl.Expr]) -> pl.Expr:

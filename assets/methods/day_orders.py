@@ -144,6 +144,33 @@ def _bound_interval(days: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
     )
 
 
+def bound_lines(positions: pl.DataFrame, others: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
+    """Bounds of plans paid as a whole over every cent from the day's first credit to its last, all else as it stood.
+
+    Args:
+        positions: as in `bound_day_orders`, with the line their total follows (see `shape_pay`).
+        others: from `list_same_day`.
+        schedules: from `compile_schedules`.
+
+    Returns:
+        `position`, `emcr_lowest`, `emcr_highest`, in the order of the positions.
+    """
+    days = _place_days(positions, others)
+    shape = shape_pay(days, schedules)
+    credit = days["credited_amount"].cast(pl.Float64).to_numpy()[:, None]
+    ends = days.select(pl.col("first", "last").cast(pl.Float64) / 100).to_numpy()
+    turns = (np.floor(shape.at * 100)[:, :, None] + np.arange(-1, 3)).reshape(days.height, -1) / 100
+    candidates = np.hstack([ends, turns, turns - credit])
+    is_tried = (candidates >= ends[:, :1]) & (candidates <= ends[:, 1:])
+    tried = np.where(is_tried, candidates, ends[:, :1])
+    rate = (shape.pay(tried + credit) - shape.pay(tried)) / credit
+    return days.select(
+        "position",
+        emcr_lowest=pl.Series(rate.min(axis=1)).round(8),
+        emcr_highest=pl.Series(rate.max(axis=1)).round(8),
+    )
+
+
 def _bound_subsets(days: pl.DataFrame, schedules: Schedules) -> Iterator[pl.DataFrame]:
     """Bounds over every subset of the other credits, a bounded number of prices at a time."""
     for (size,), part in days.group_by("n_others"):

@@ -55,6 +55,13 @@ def as_money(cents: pl.Expr) -> pl.Expr:
     return (cents.cast(pl.Decimal(38, 0)) * pl.lit(Decimal("0.01"), dtype=pl.Decimal(38, 2))).cast(MONEY)
 
 
+def as_units(whole: pl.Expr) -> pl.Expr:
+    """Int128 units of 1e-10 of money as Decimal(38, 10), unchanged in value: a product of money and a rate."""
+    return (whole.cast(pl.Decimal(38, 0)) * pl.lit(Decimal("1e-10"), dtype=pl.Decimal(38, 10))).cast(
+        pl.Decimal(38, 10)
+    )
+
+
 def round_to_cents(whole: pl.Expr) -> pl.Expr:
     """Int128 units of 1e-18 rounded to whole cents (Int128), ties away from zero, as `ROUND_HALF_UP` does."""
     return divide_half_up(whole, CENT)

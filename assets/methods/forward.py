@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy.special import ndtr
 
-from assets.methods.commission import Schedules
+from assets.methods.commission import Schedules, list_bounds, target_units
 from assets.methods.exact import UNIT
 
 Floats = npt.NDArray[np.float64]
@@ -46,12 +46,23 @@ class PayShape:
         value_before = np.hstack([self.start[:, None], reached])
         return np.where(real, self.slope - slope_before, 0.0), np.where(real, self.value - value_before, 0.0)
 
+    def pay(self, credit: Floats) -> Floats:
+        """Pay at (n, k) credits, money; a point within a millionth of a cent is reached."""
+        paid = np.repeat(self.start[:, None], credit.shape[1], axis=1)
+        for j in range(self.at.shape[1]):
+            at = self.at[:, j, None]
+            beyond = np.where(np.isfinite(at), credit - at, -1.0)
+            paid = np.where(beyond >= -1e-8, self.value[:, j, None] + self.slope[:, j, None] * beyond, paid)
+        return paid
+
 
 def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     """The line every position is paid along: tier edges, gate, and where floor and cap bind.
 
     Args:
-        positions: the columns of `schedules.key`, `quota_amount` Decimal(18,2), optional `draw` Decimal(18,2).
+        positions: the columns of `schedules.key`, `quota_amount` Decimal(18,2); optional: `draw`, `target_pay`, `days_counted`,
+            `days_in_period` as in `price_positions`, and `pay_scale`, `pay_elsewhere`, both Float64, of a component of a plan paid as
+            a whole: the line is then clamp(scale C + elsewhere) in money.
         schedules: from `compile_schedules`.
 
     Returns:
@@ -64,20 +75,28 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
         | (pl.col("_needs_quota") & (pl.col("quota_amount") > 0).not_().fill_null(value=True))
     ).to_series()
     quota = np.where(np.isnan(quota), 0.0, quota)
+    names = plan.columns
+    scale, elsewhere = (
+        _float(plan, pl.col(name)) if name in names else np.full(plan.height, default)
+        for name, default in (("pay_scale", 1.0), ("pay_elsewhere", 0.0))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = _float(plan, target_units(names)) / 1e10 / quota
+    slope = np.where(np.isnan(share), 1.0, share) * scale
     tiers = range(schedules.depth)
     edges = _floats(plan, *(pl.col(f"_edge_{k}") for k in tiers)) / UNIT * quota[:, None]
     curve = _Curve(
         edges=np.where(np.isnan(edges), np.inf, edges),
-        steps=_floats(plan, *(pl.col(f"_step_{k}") for k in tiers)) / UNIT,
-        lumps=_floats(plan, *(pl.col(f"_lump_{k}") for k in tiers)) / 100,
+        steps=_floats(plan, *(pl.col(f"_step_{k}") for k in tiers)) / UNIT * slope[:, None],
+        lumps=_floats(plan, *(pl.col(f"_lump_{k}") for k in tiers)) / 100 * scale[:, None],
+        elsewhere=elsewhere,
         gate=_float(plan, pl.col("_gate").fill_null(0)) / UNIT * quota,
         paid_from=_float(plan, pl.col("_paid_from").fill_null(0)) / UNIT * quota,
         retroactive=plan["_retroactive"].fill_null(value=False).to_numpy(),
     )
-    draw = _float(plan, pl.col("draw")) if "draw" in plan.columns else np.full(plan.height, np.nan)
-    floor = np.fmax(np.fmax(_float(plan, pl.col("_floor")) / 100, draw), -np.inf)
-    cap = np.fmin(_float(plan, pl.col("_cap")) / 100, np.inf)
-    start = np.where(unpriced.to_numpy(), np.nan, np.clip(0.0, floor, cap))
+    floor, cap = (_float(plan, bound) / 100 for bound in list_bounds(names))
+    floor, cap = np.fmax(floor, -np.inf), np.fmin(cap, np.inf)
+    start = np.where(unpriced.to_numpy(), np.nan, np.clip(elsewhere, floor, cap))
     points = np.sort(np.hstack([curve.edges, curve.gate[:, None]]), axis=1)
     points = np.sort(
         np.hstack([points, _crossings(curve, points, floor), _crossings(curve, points, cap)]), axis=1
@@ -145,7 +164,7 @@ def _standardise(ahead: Floats, deviation: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """Unbounded pay of n positions in floats; edges (n, K) in money with +inf as padding."""
+    """Unbounded pay of n positions in floats; edges (n, K) in money with +inf as padding, pay `elsewhere` (n,) on top."""
 
     edges: Floats
     steps: Floats
@@ -153,6 +172,7 @@ class _Curve:
     gate: Floats
     paid_from: Floats
     retroactive: npt.NDArray[np.bool_]
+    elsewhere: Floats
 
     def pay(self, credit: Floats) -> tuple[Floats, Floats]:
         """C and its right-hand slope at (n, J) credits."""
@@ -167,7 +187,7 @@ class _Curve:
             counted = finite - start
             value += np.where(is_reached, step * counted + lump, 0.0)
         is_open = (finite >= self.gate[:, None]) & (finite >= 0)
-        return np.where(is_open, value, 0.0), np.where(is_open, slope, 0.0)
+        return np.where(is_open, value, 0.0) + self.elsewhere[:, None], np.where(is_open, slope, 0.0)
 
 
 def _crossings(curve: _Curve, points: Floats, bound: Floats) -> Floats:

@@ -211,10 +211,13 @@ COMPONENT_RESULTS = Table(
     Layer.CORE,
     "component_results",
     title="Results on measures that no deal carries.",
-    grain="one row per seller, component and period",
+    grain="one row per seller, component, period and knowledge version",
     key=("rep_id", "component", "period_start"),
-    columns=pick(VOCABULARY, "rep_id!! component!! period_start!! achieved"),
+    columns=pick(
+        VOCABULARY, "rep_id!! component!! period_start!! achieved recorded_at knowledge_time_assumed*"
+    ),
     references=(Reference("rep_id", "reps"),),
+    known_from="period_start",
     switches_off="pay for calls, market share, satisfaction",
 )
 

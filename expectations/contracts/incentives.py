@@ -41,10 +41,11 @@ DEAL_INCENTIVES = Table(
         "credited_amount split_weight quota_amount attainment_before attainment_after attainment_before_final emcr_as_known "
         "emcr_as_final emcr_forward emcr_with_spiff emcr_lowest emcr_highest base_rate relative_intensity distance_to_threshold is_pivotal "
         "days_to_period_end tier added_pay added_pay_final added_pay_amount added_pay_amount_final spiff_amount credited_amount_final "
-        "deal_amount rate_to_reporting period_shifted knowledge_time_assumed!! known_at_latest replay_agrees null_reason",
+        "deal_amount rate_to_reporting period_shifted knowledge_time_assumed!! known_at_latest replay_agrees null_reason forward_null_reason",
     ),
     rules=(
         Rule("a_null_exposure_says_why", _c("emcr_as_known").is_not_null() | _c("null_reason").is_not_null(), "Never zero, never silent."),
+        Rule("a_null_forecast_says_why", _c("emcr_forward").is_not_null() | _c("forward_null_reason").is_not_null() | _c("emcr_as_known").is_null(), "Never zero, never silent."),
         Rule(
             "order_bounds_hold_the_exposure",
             (_c("emcr_lowest") <= _c("emcr_as_known") + 1e-8) & (_c("emcr_as_known") <= _c("emcr_highest") + 1e-8),

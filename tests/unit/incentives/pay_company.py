@@ -16,7 +16,7 @@ from expectations.contracts import SOURCES
 
 NAMES = (
     "opportunities", "credits", "quotas", "plans", "plan_components", "plan_tiers", "plan_assignments", "spiffs",
-    "fx_rates", "reps",
+    "fx_rates", "reps", "component_results", "fiscal_calendar",
 )  # fmt: skip
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 Row = dict[str, Any]
@@ -69,7 +69,7 @@ class Books:
             "tier": number,
             "from_attainment": edge,
         }
-        self.add("plan_tiers", **row, **{"rate": rate, "lump_bonus": lump, "recorded_at": LONG_AGO, **facts})
+        self.add("plan_tiers", **{**row, "rate": rate, "lump_bonus": lump, "recorded_at": LONG_AGO, **facts})
 
     def seller(self, rep: str, plan: str, quota: str | None = None, **facts: Any) -> None:
         """On the plan from 2020; the quota holds for the first quarter of 2025."""

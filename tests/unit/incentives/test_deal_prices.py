@@ -285,17 +285,6 @@ def test_a_plan_without_pay_below_quota_has_no_relative_intensity() -> None:
     assert row["null_reason"] == "base_rate_zero"
 
 
-@pytest.mark.parametrize("combine", ["multiplicative", "gate"])
-def test_pay_that_hangs_on_another_component_is_not_guessed(combine: str) -> None:
-    books = firm()
-    base = {"plan_id": "plan", "version": 1, "weight": "0.5", "recorded_at": LONG_AGO}
-    books.add("plan_components", **base, component="commission", measure="revenue", combine="additive")
-    books.add("plan_components", **base, component="quality", measure="quality", combine=combine)
-    books.sell("deal", "rep", "40000", "2025-02-10 12:00")
-    row = books.priced()["deal", "rep"]
-    assert (row["emcr_as_known"], row["null_reason"]) == (None, "unsupported_combination")
-
-
 # ---- components, bases, bounds ----------------------------------------------------------------------------------------
 def test_components_of_one_deal_add_up() -> None:
     books = firm()

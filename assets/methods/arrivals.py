@@ -1,0 +1,223 @@
+"""How much credit arrived late in past pay periods, as it was known at any time: the history behind a forecast.
+
+Every seller-period is a line over the days left: the share of its quota that came on days with fewer days left. What
+became known after the period ended (late records, corrections, a changed quota) is a new line from that time on, so that
+looking up a share is finding the line known at the time and reading it at the days left: no pair of deals is formed.
+Floats: a forecast has no cents. What is forecast from it does not belong here (see `forward`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Whole = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+NEWEST: Final = 8
+"""Completed periods a forecast looks back on (10-definitions, Forward)."""
+ENOUGH: Final = 4
+"""Fewer periods than that are no history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Shares of quota that arrived on the last days of H seller-periods, in m lines.
+
+    Attributes:
+        period: (m,) seller-period of the line, rising.
+        known: (m,) microseconds from which the line is the newest of its period, rising within a period.
+        share: (m, D + 1) share of quota on days with fewer than d days left, d = 0 .. D; NaN where the period has no positive
+            quota, or credit without a price.
+    """
+
+    period: Whole
+    known: Whole
+    share: Floats
+
+    def find_lines(self, period: Whole, at: Whole) -> Whole:
+        """The newest line of each period known at a time: its row, -1 where there is none."""
+        order = np.searchsorted(self.period, period, side="left")
+        end = np.searchsorted(self.period, period, side="right")
+        row = end - 1
+        # lines of a period are few: step back past those that were not known yet
+        while (late := (row >= order) & (self.known[np.maximum(row, 0)] > at)).any():
+            row = np.where(late, row - 1, row)
+        return np.where(row >= order, row, -1)
+
+    def read(self, line: Whole, days_left: Whole) -> Floats:
+        """Shares of lines at the days left; NaN where the line is -1."""
+        day = np.clip(days_left, 0, self.share.shape[1] - 1)
+        return np.where(line >= 0, self.share[np.maximum(line, 0), day], np.nan)
+
+
+def draw_lines(
+    period: Whole, known: Whole, days_left: Whole, cents: Whole, gaps: Whole, quota: Floats, depth: int
+) -> Arrivals:
+    """Lines from news, one row of input per piece of news; a row may tell of a quota alone (0 cents).
+
+    Args:
+        period: (n,) seller-period, rising.
+        known: (n,) microseconds, rising within a period; what came before the period ended is one time.
+        days_left: (n,) days left in the period on the credit's day.
+        cents: (n,) credit, signed.
+        gaps: (n,) states of credit that have no price, signed.
+        quota: (n,) cents of the quota known from then on, NaN where none is; the last row of a time counts.
+        depth: D, the largest number of days left that is asked for.
+    """
+    if not len(period):
+        empty = np.zeros(0, dtype=np.int64)
+        return Arrivals(empty, empty, np.zeros((0, depth + 1)))
+    is_new = np.r_[True, (np.diff(period) != 0) | (np.diff(known) != 0)]
+    line = np.cumsum(is_new) - 1
+    last = np.r_[np.flatnonzero(is_new)[1:] - 1, len(period) - 1]
+    grown = np.zeros((line[-1] + 1, depth + 1), dtype=np.int64)
+    # credit with r days left counts at every d above r
+    np.add.at(grown, (line, np.clip(days_left + 1, 0, depth)), np.where(days_left < depth, cents, 0))
+    missing = np.bincount(line, weights=gaps, minlength=len(grown))
+    of = period[is_new]
+    total = _sum_within(np.cumsum(grown, axis=1), of)
+    unknown = _sum_within(np.rint(missing).astype(np.int64)[:, None], of)[:, 0]
+    amount = quota[last]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(((amount > 0) & (unknown == 0))[:, None], total / amount[:, None], np.nan)
+    return Arrivals(of, known[is_new], share)
+
+
+def _sum_within(lines: Whole, of: Whole) -> Whole:
+    """Running sums of lines within each period."""
+    running = np.cumsum(lines, axis=0)
+    first = np.flatnonzero(np.r_[True, np.diff(of) != 0])
+    before = np.where(first[:, None] > 0, running[first - 1], 0)
+    within: Whole = running - np.repeat(before, np.diff(np.r_[first, len(of)]), axis=0)
+    return within
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Credit still to come for n deals, as a share of quota: (n,) number of periods, mean, sample standard deviation."""
+
+    n: Whole
+    mean: Floats
+    deviation: Floats
+
+
+def average_newest(arrivals: Arrivals, newest: Whole, oldest: Whole, at: Whole, days_left: Whole) -> Rest:
+    """The newest eight of the periods `oldest` .. `newest` (inclusive, consecutive numbers) that have a share.
+
+    Args:
+        arrivals: H seller-periods, those of one seller consecutive and in time.
+        newest: (n,) last completed period, below `oldest` where there is none.
+        oldest: (n,) first period of the seller.
+        at: (n,) time of knowledge in microseconds.
+        days_left: (n,) days left on the deal's day.
+    """
+    found = np.full((len(newest), NEWEST), np.nan)
+    count = np.zeros(len(newest), dtype=np.int64)
+    back = newest.copy()
+    while (open_ := (back >= oldest) & (count < NEWEST)).any():
+        rows = np.flatnonzero(open_)
+        share = arrivals.read(arrivals.find_lines(back[rows], at[rows]), days_left[rows])
+        hit = rows[~np.isnan(share)]
+        found[hit, count[hit]] = share[~np.isnan(share)]
+        count[hit] += 1
+        back = np.where(open_, back - 1, back)
+    return _describe(found, count)
+
+
+def _describe(found: Floats, count: Whole) -> Rest:
+    total = np.nansum(found, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(count > 0, total / count, np.nan)
+        spread = np.nansum((found - mean[:, None]) ** 2, axis=1)
+        return Rest(count, mean, np.where(count > 1, np.sqrt(spread / (count - 1)), np.nan))
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """T terms of sellers: whose plan counts for whose history.
+
+    Attributes:
+        seller: (T,) number of the seller, rising.
+        is_on_plan: (T,) the term is on the plan in question.
+        holds_from: (T,) first day.
+        holds_until: (T,) first day after.
+        known_from: (T,) microseconds.
+        known_until: (T,) microseconds.
+    """
+
+    seller: Whole
+    is_on_plan: Flags
+    holds_from: Whole
+    holds_until: Whole
+    known_from: Whole
+    known_until: Whole
+
+    def find_members(self, day: Whole, at: Whole, sellers: Whole) -> Flags:
+        """(k, n) whether each of n sellers was on the plan, and on no other, on k days as known at k times."""
+        holds = (self.holds_from <= day[:, None]) & (day[:, None] < self.holds_until)
+        holds &= (self.known_from <= at[:, None]) & (at[:, None] < self.known_until)
+        first = np.flatnonzero(np.r_[True, np.diff(self.seller) != 0])
+        plans = np.add.reduceat(holds.astype(np.int64), first, axis=1)
+        ours = np.add.reduceat((holds & self.is_on_plan).astype(np.int64), first, axis=1)
+        member: Flags = ((plans == 1) & (ours == 1))[:, np.searchsorted(self.seller[first], sellers)]
+        return member
+
+
+def average_crew(
+    arrivals: Arrivals,
+    crew: Crew,
+    periods: tuple[Whole, Whole, Whole, Whole],
+    moments: tuple[Whole, Whole, Whole],
+) -> Rest:
+    """The seller-periods of a plan's sellers in the eight newest period starts.
+
+    Args:
+        arrivals: all seller-periods.
+        crew: terms of the sellers.
+        periods: (h,) number of the seller-period, its seller, its start and its end (exclusive) in days; in the order of start.
+        moments: (k,) day, time of knowledge, days left.
+    """
+    day, at, days_left = moments
+    count = len(day)
+    chunk = max(1, _CELLS // max(len(periods[0]), 1))
+    parts = [
+        _average_crew(arrivals, crew, periods, (day[i : i + chunk], at[i : i + chunk], days_left[i : i + chunk]))
+        for i in range(0, count, chunk)
+    ]  # fmt: skip
+    if not parts:
+        return Rest(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+    return Rest(
+        np.concatenate([p.n for p in parts]),
+        np.concatenate([p.mean for p in parts]),
+        np.concatenate([p.deviation for p in parts]),
+    )
+
+
+_CELLS: Final = 2_000_000  # shares in memory at once
+
+
+def _average_crew(
+    arrivals: Arrivals,
+    crew: Crew,
+    periods: tuple[Whole, Whole, Whole, Whole],
+    moments: tuple[Whole, Whole, Whole],
+) -> Rest:
+    number, seller, start, end = periods
+    day, at, days_left = moments
+    shape = (len(day), len(number))
+    counts = crew.find_members(day, at, seller) & (end <= day[:, None])
+    rows, columns = np.nonzero(counts)
+    line = arrivals.find_lines(number[columns], at[rows])
+    share = np.full(shape, np.nan)
+    share[rows, columns] = arrivals.read(line, days_left[rows])
+    has_share = ~np.isnan(share)
+    first = np.flatnonzero(np.r_[True, np.diff(start) != 0])
+    present = np.logical_or.reduceat(has_share, first, axis=1)
+    newer = np.cumsum(present[:, ::-1], axis=1)[:, ::-1]
+    is_new = np.repeat(newer <= NEWEST, np.diff(np.r_[first, len(start)]), axis=1)
+    return _describe(np.where(has_share & is_new, share, np.nan), (has_share & is_new).sum(axis=1))
