@@ -26,6 +26,23 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
             "No pay period is longer than a year; more is a quota row without its end.", severity=Severity.BLOCK, optional=True,
         ),
     ),
+    "marts/rep_periods": (
+        between(
+            "attainment_is_plausible", "attainment", -5.0, 100.0,
+            "A hundred times the quota is a quota in thousands; credits may be reversed, so a little below zero is possible.",
+            optional=True,
+        ),
+        mean_between(
+            "most_credits_have_a_price", "unpriced_deals", 0.0, 0.5,
+            "Every second period with a credit that cannot be priced: plans or quotas are missing for whole teams.",
+        ),
+    ),
+    "marts/clawbacks": (
+        mean_between(
+            "clawbacks_take_pay_back", "booked_amount", -1e10, 0.0,
+            "Positive on average is a sign mapped the wrong way round: pay would rise with every lost customer.", optional=True,
+        ),
+    ),
     "marts/deal_outcomes": (
         between(
             "fifths_are_one_to_five", "emcr_quintile", 1, 5, "Fifths by definition.", severity=Severity.BLOCK, optional=True,

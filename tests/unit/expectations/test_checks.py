@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import polars as pl
 import pytest
 
@@ -88,6 +90,23 @@ EMPTY_COLUMN = rows(CHURN, survival=[0.5] * 40)
 )
 def test_vacuous_and_broken_suites_fail(suite: list[Expectation], frame: pl.LazyFrame, check: str) -> None:
     assert check in failed(run_suite(CHURN, suite, frame))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "good", "bad", "check"),
+    [
+        ("rep_periods", "attainment", 0.9, 900.0, "attainment_is_plausible"),
+        ("rep_periods", "unpriced_deals", 0, 1, "most_credits_have_a_price"),
+        ("clawbacks", "booked_amount", Decimal(-5), Decimal(5), "clawbacks_take_pay_back"),
+    ],
+)
+def test_suites_on_pay_catch_what_they_name(
+    table: str, column: str, good: object, bad: object, check: str
+) -> None:
+    contract = TABLES[table]
+    suite = [e for e in SUITES[contract.path] if e.name == check]
+    assert check not in failed(run_suite(contract, suite, rows(contract, **{column: [good] * 40})))
+    assert check in failed(run_suite(contract, suite, rows(contract, **{column: [bad] * 40})))
 
 
 def test_a_suite_that_holds_passes_and_counts_what_it_looked_at() -> None:
