@@ -102,12 +102,20 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits without an amount and house credits tell nothing.
     """
     c = pl.col
-    credit = span_versions(booked, ["credit_id"]).with_columns(
-        is_first=c("known_from") == c("known_from").min().over("credit_id")
+    # names become numbers: everything here is a join on them
+    deals = opportunities.select("opportunity_id").unique().with_row_index("deal")
+    credits_ = booked.select("credit_id").unique().with_row_index("credit").collect()
+    deals = deals.join(booked, on="opportunity_id", how="semi").collect()
+    booked = booked.join(credits_.lazy(), on="credit_id").join(deals.lazy(), on="opportunity_id", how="left")
+    booked, opportunities = (
+        frame.collect().lazy() for frame in (booked, opportunities.join(deals.lazy(), on="opportunity_id"))
+    )
+    credit = span_versions(booked, ["credit"]).with_columns(
+        is_first=c("known_from") == c("known_from").min().over("credit")
     )
     deal = span_versions(
         opportunities.select(
-            "opportunity_id",
+            "deal",
             "recorded_at",
             "is_won",
             "closed_at",
@@ -116,28 +124,28 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             "currency",
             "product_id",
         ),
-        ["opportunity_id"],
-    ).with_columns(is_first=c("known_from") == c("known_from").min().over("opportunity_id"))
+        ["deal"],
+    ).with_columns(is_first=c("known_from") == c("known_from").min().over("deal"))
     times = pl.concat(
         [
-            credit.select("credit_id", known="known_from"),
+            credit.select("credit", known="known_from"),
             credit.filter("is_first")
-            .select("credit_id", "opportunity_id")
-            .join(deal.select("opportunity_id", known="known_from"), on="opportunity_id")
-            .select("credit_id", "known"),
+            .select("credit", "deal")
+            .join(deal.select("deal", known="known_from"), on="deal")
+            .select("credit", "known"),
         ]
     ).unique()
     # before its first version a row is there, but unknown
     began = c("is_first") | (c("known_from") <= c("known"))
     holds = began & (c("known_until").is_null() | (c("known") < c("known_until")))
     is_told = c("known_from") <= c("known")
-    credits_then = times.join(credit, on="credit_id").filter(holds).with_columns(is_booked=is_told)
+    credits_then = times.join(credit, on="credit").filter(holds).with_columns(is_booked=is_told)
     deals_then = (
-        times.join(credit.filter("is_first").select("credit_id", "opportunity_id"), on="credit_id")
-        .join(deal, on="opportunity_id")
+        times.join(credit.filter("is_first").select("credit", "deal"), on="credit")
+        .join(deal, on="deal")
         .filter(holds)
         .select(
-            "credit_id",
+            "credit",
             "known",
             is_closed=is_told & c("closed_at").is_not_null(),
             is_won=is_told & c("is_won") & c("closed_at").is_not_null(),
@@ -156,10 +164,10 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         )
     )
     states = (
-        credits_then.join(deals_then, on=["credit_id", "known"], how="left")
+        credits_then.join(deals_then, on=["credit", "known"], how="left")
         .with_columns(is_told=c("is_booked") | c("is_won").fill_null(value=False))
         .select(
-            "credit_id",
+            "credit",
             "opportunity_id",
             "rep_id",
             "component",
@@ -173,7 +181,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             "is_told",
         )
         # a win that is lost before its credit is recorded is taken back, too
-        .with_columns(taken_back=c("known").shift(-1).over("credit_id", order_by="known"))
+        .with_columns(taken_back=c("known").shift(-1).over("credit", order_by="known"))
         .filter("is_told", c("amount").is_not_null(), c("credit_type") != HOUSE)
     )  # fmt: skip
     news = [*_NEWS, "pieces"]

@@ -118,15 +118,20 @@ class Exchange:
         Returns:
             The rows in any order; `name` is null where a rate is missing.
         """
+        c = pl.col
+        frame = rows.collect()
+        is_same = c(currency).is_null() | (c(currency) == c(to)).fill_null(value=False)
+        is_foreign = ~is_same & c(name).is_not_null()
+        foreign = frame.filter(is_foreign)
+        if not foreign.height:
+            return frame.lazy()
         where = {"day": day, "fixed_day": fixed_day, "policy": policy}
-        rated = self.find_rate(rows, "_from", currency=currency, **where)
+        rated = self.find_rate(foreign.lazy(), "_from", currency=currency, **where)
         rated = self.find_rate(rated, "_to", currency=to, **where)
         # cents times 1e8 stays far below 127 bits
         converted = divide_half_up(
-            whole_cents(pl.col(name)) * whole_units(pl.col("_from")).cast(pl.Int128),
-            whole_units(pl.col("_to")).cast(pl.Int128),
+            whole_cents(c(name)) * whole_units(c("_from")).cast(pl.Int128),
+            whole_units(c("_to")).cast(pl.Int128),
         )
-        is_same = pl.col(currency).is_null() | (pl.col(currency) == pl.col(to)).fill_null(value=False)
-        return rated.with_columns(
-            pl.when(is_same).then(name).otherwise(as_money(converted)).alias(name)
-        ).drop("_from", "_to")
+        rated = rated.with_columns(as_money(converted).alias(name)).select(frame.columns)
+        return pl.concat([frame.lazy().filter(~is_foreign), rated])

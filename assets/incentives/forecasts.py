@@ -6,13 +6,15 @@ those are too few, those of everybody on the plan. Which line of pay a deal foll
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from assets.core.moments import start_of_day
 from assets.incentives.firm import Firm
-from assets.methods.arrivals import ENOUGH, Arrivals, Crew, Rest, average_crew, average_newest, draw_lines
+from assets.methods.arrivals import ENOUGH, Arrivals, Rest, Stays, average_crew, average_newest, draw_lines
 from assets.methods.exact import whole_cents
 from assets.methods.forward import expect_marginal_rate, shape_pay
 
@@ -38,15 +40,15 @@ def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Data
     asked = priced.filter(c("emcr").is_not_null(), c("needs_quota"), c("quota_amount") > 0).select(
         "position", *_SELLER, "plan_id", "on", "at",
         days_left=(c("period_end") - c("on")).dt.total_days() - 1,
+        zone=pl.when("time_known").then("timezone").otherwise(pl.lit(firm.company.timezone)),
     )  # fmt: skip
-    forecast = _forecast_rest(asked, news, firm).join(priced, on="position", maintain_order="left")
+    forecast = _forecast_rest(asked, news, firm).join(priced, on="position").sort("state", "position")
     quota = forecast["quota_amount"].cast(pl.Float64).to_numpy()
     credit = forecast["credited_amount"].cast(pl.Float64).to_numpy()
     rest = forecast["rest_mean"].to_numpy() * quota
     middle = forecast["credit_before"].cast(pl.Float64).to_numpy() + credit / 2 + rest
     rates = [np.zeros(0)]
-    for i in range(0, forecast.height, _CHUNK):
-        part = slice(i, i + _CHUNK)
+    for part in _cut(forecast):
         shape = shape_pay(forecast[part], firm.book.schedules)
         spread = forecast["rest_deviation"].to_numpy()[part] * quota[part]
         rates.append(expect_marginal_rate(shape, middle[part], spread, credit[part]))
@@ -62,7 +64,18 @@ def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Data
     )
 
 
-_CHUNK: Final = 200_000  # lines of pay in memory at once
+_CHUNK: Final = 100_000  # lines of pay in memory at once
+
+
+def _cut(forecast: pl.DataFrame) -> list[slice]:
+    """Neighbours on one plan, so that lines of one length are computed together."""
+    ends = [*np.flatnonzero(np.diff(forecast["state"].to_numpy())) + 1, forecast.height]
+    begins = [0, *ends[:-1]]
+    return [
+        slice(i, min(i + _CHUNK, end))
+        for begin, end in zip(begins, ends, strict=True)
+        for i in range(begin, end, _CHUNK)
+    ]
 
 
 def _forecast_rest(asked: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
@@ -83,7 +96,7 @@ def _forecast_rest(asked: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Da
         arrivals, *(placed[name].to_numpy() for name in ("newest", "oldest", "at_us", "days_left"))
     )
     few = placed.with_columns(_as_columns(own)).filter(c("rest_n") < ENOUGH)
-    pooled = [_pool(crew, periods, arrivals, firm) for _, crew in _crews(few)]
+    pooled = [_pool(crew, periods, arrivals, firm) for crew in _crews(few)]
     enough = placed.with_columns(_as_columns(own)).filter(c("rest_n") >= ENOUGH)
     names = ("position", "rest_n", "rest_mean", "rest_deviation")
     return (
@@ -163,66 +176,74 @@ def _read_arrivals(periods: pl.DataFrame, news: pl.LazyFrame, firm: Firm, depth:
     )
 
 
-def _crews(few: pl.DataFrame) -> list[tuple[tuple[object, ...], pl.DataFrame]]:
-    return list(
-        few.sort("plan_id", "component", "position").group_by("plan_id", "component", maintain_order=True)
-    )
+def _crews(few: pl.DataFrame) -> list[pl.DataFrame]:
+    """Rows whose days are told alike, by plan and component."""
+    by = ["plan_id", "component", "zone"]
+    return few.sort(*by, "position").partition_by(by, maintain_order=True)
 
 
 def _pool(few: pl.DataFrame, periods: pl.DataFrame, arrivals: Arrivals, firm: Firm) -> pl.DataFrame:
     """Averages of everybody on one plan, for the rows of one plan and component whose own seller has too few periods."""
     c = pl.col
-    plan, component = few["plan_id"][0], few["component"][0]
-    on_plan = firm.terms.filter(plan_id=plan)
-    terms = (
-        firm.terms.join(on_plan.select("rep_id").unique(), on="rep_id", how="semi")
-        .with_columns(seller=c("rep_id").rank("dense").cast(pl.Int64))
-        .sort("seller", "term")
+    plan, component, zone = (few[name][0] for name in ("plan_id", "component", "zone"))
+
+    def micros(day: str, missing: int) -> pl.Expr:
+        return start_of_day(c(day), zone).dt.timestamp("us").fill_null(missing)
+
+    lines = pl.DataFrame({"period": arrivals.period, "known": arrivals.known}).with_columns(
+        line=pl.int_range(pl.len()), next=c("known").shift(-1).over("period").fill_null(_NEVER)
     )
-    sellers = terms.select("rep_id", "seller").unique()
-    crew = Crew(
-        seller=terms["seller"].to_numpy(),
-        is_on_plan=(terms["plan_id"] == plan).to_numpy(),
-        holds_from=_days(terms["holds_from"], 0),
-        holds_until=_days(terms["holds_until"], _NEVER),
-        known_from=_micros(terms["known_from"], 0),
-        known_until=_micros(terms["known_until"], _NEVER),
-    )
-    theirs = (
+    stays = (
         periods.filter(component=component)
-        .join(sellers, on="rep_id")
-        .sort("period_start", "seller", "period")
-    )
-    numbers = theirs["period"].to_numpy()
-    # between two times at which anything about the crew became known all deals of a day see the same
-    lines = np.isin(arrivals.period, numbers) & (arrivals.known > _ALWAYS)
-    events = np.unique(np.concatenate([arrivals.known[lines], crew.known_from, crew.known_until]))
-    state = pl.Series("state", np.searchsorted(events, few["at_us"].to_numpy(), side="right"))
-    seen = few.drop("rest_n", "rest_mean", "rest_deviation").with_columns(state, day=_as_days("on"))
-    moments = (
-        seen.group_by("day", "days_left", "state").agg(c("at_us").min()).sort("day", "days_left", "state")
+        .join(_list_members(firm, plan, micros), on="rep_id")
+        .join(lines, on="period")
+        .select(
+            "line",
+            start=c("period_start").cast(pl.Int32).cast(pl.Int64),
+            since=pl.max_horizontal("known", micros("period_end", _NEVER), "member_from"),
+            until=pl.min_horizontal("next", "member_until"),
+        )
+        .filter(c("since") < c("until"))
+        .sort("start", "since", "line")
     )
     rest = average_crew(
         arrivals,
-        crew,
-        (
-            numbers,
-            theirs["seller"].to_numpy(),
-            _days(theirs["period_start"], 0),
-            _days(theirs["period_end"], 0),
-        ),
-        (moments["day"].to_numpy(), moments["at_us"].to_numpy(), moments["days_left"].to_numpy()),
+        Stays(*(stays[name].to_numpy() for name in ("line", "start", "since", "until"))),
+        few["at_us"].to_numpy(),
+        few["days_left"].to_numpy(),
     )
-    return seen.join(moments.drop("at_us").with_columns(_as_columns(rest)), on=["day", "days_left", "state"])
+    return few.with_columns(_as_columns(rest))
 
 
-def _as_days(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.Int32).cast(pl.Int64)
-
-
-def _days(dates: pl.Series, missing: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return dates.cast(pl.Int32).cast(pl.Int64).fill_null(missing).to_numpy()
-
-
-def _micros(times: pl.Series, missing: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return times.dt.timestamp("us").fill_null(missing).to_numpy()
+def _list_members(firm: Firm, plan: str, micros: Callable[[str, int], pl.Expr]) -> pl.DataFrame:
+    """When each seller was known to be on a plan, and on no other: `rep_id`, `member_from`, `member_until` (microseconds)."""
+    c = pl.col
+    crew = firm.terms.filter(plan_id=plan).select("rep_id").unique()
+    terms = (
+        firm.terms.join(crew, on="rep_id", how="semi")
+        .select(
+            "rep_id",
+            ours=(c("plan_id") == plan).cast(pl.Int64),
+            since=pl.max_horizontal(micros("holds_from", _NEVER), c("known_from").dt.timestamp("us")),
+            until=pl.min_horizontal(
+                micros("holds_until", _NEVER), c("known_until").dt.timestamp("us").fill_null(_NEVER)
+            ),
+        )
+        .filter(c("since") < c("until"))
+    )
+    steps = pl.concat(
+        [
+            terms.select("rep_id", "ours", time="since", plans=pl.lit(1, dtype=pl.Int64)),
+            terms.select("rep_id", ours=-c("ours"), time="until", plans=pl.lit(-1, dtype=pl.Int64)),
+        ]
+    )
+    return (
+        steps.group_by("rep_id", "time")
+        .agg(c("ours", "plans").sum())
+        .sort("rep_id", "time")
+        .with_columns(
+            c("ours", "plans").cum_sum().over("rep_id"), member_until=c("time").shift(-1).over("rep_id")
+        )
+        .filter(c("ours") == 1, c("plans") == 1)
+        .select("rep_id", member_from="time", member_until=c("member_until").fill_null(_NEVER))
+    )

@@ -27,35 +27,34 @@ def find_periods(places: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.L
         The places in any order with `period_start`, `period_end` (exclusive), `quota_amount`, `quota_known_at`,
         `quota_assumed`. Without a quota row the period is made from the plan's; two quota rows on one day give none.
     """
-    key = ["rep_id", "component", "on", "at"]
+    numbered = places.collect().with_row_index("place").lazy()
     matches = (
-        places.select(key)
-        .unique()
-        .with_columns(month=pl.col("on").dt.month_start())
+        numbered.select("place", "rep_id", "component", "on", "at", month=pl.col("on").dt.month_start())
         .join(firm.quotas.lazy(), on=["rep_id", "component", "month"])
         .filter(holds(knowledge), pl.col("on") >= pl.col("period_start"), pl.col("on") < pl.col("period_end"))
-        .group_by(key)
-        .agg(
-            pl.col("period_start", "period_end", "quota_amount", "quota_assumed").first(),
-            quota_known_at=pl.col("known_from").first(),
-            n=pl.len(),
+        .select(
+            "place",
+            "period_start",
+            "period_end",
+            "quota_amount",
+            "quota_assumed",
+            quota_known_at="known_from",
         )
-        .filter(pl.col("n") == 1)
-        .drop("n")
+        .filter(pl.col("place").is_unique())
     )
     months = pl.col("period").replace_strict(PERIODS_IN, default=None, return_dtype=pl.Int32)
     first_month = pl.col("fiscal_start_month").fill_null(firm.company.fiscal_start_month).cast(pl.Int32) - 1
     index = pl.col("on").dt.year() * 12 + pl.col("on").dt.month().cast(pl.Int32) - 1
     start = index - (index - first_month) % months
     return (
-        places.join(matches, on=key, how="left")
+        numbered.join(matches, on="place", how="left")
         .join(firm.fiscal_periods.lazy(), on=["period", "on"], how="left")
         .with_columns(
             pl.coalesce("period_start", "fiscal_start", _month_start(start)).alias("period_start"),
             pl.coalesce("period_end", "fiscal_end", _month_start(start + months)).alias("period_end"),
             pl.col("quota_assumed").fill_null(value=False),
         )
-        .drop("fiscal_start", "fiscal_end")
+        .drop("fiscal_start", "fiscal_end", "place")
     )
 
 

@@ -38,7 +38,7 @@ def list_parts(
         `case`, `slot` (from 0), `component`, `kind` (see `plan_total`), `state`, `quota_amount` (of the days that count; of the
         result's own period where a result counts), `target_units` (Int128, 1e-10 of money; null where rates are money),
         `achieved` (Int128, 1e-10; null where credit counts), `grows` (priced piece by piece), `reason` (why the plan cannot be
-        priced, or null), `known_at`, `assumed`.
+        priced, or null), `refused` (it contradicts itself), `known_at`, `assumed`.
     """
     c = pl.col
     credited = pl.concat(
@@ -50,7 +50,9 @@ def list_parts(
     )  # fmt: skip
     rules = firm.book.rules.filter(c("product_id") == "")
     planned = cases.select(facts).join(
-        rules.select("state", "component", "combine", "measure", "rate_basis", "weight", "has_product_tiers"),
+        rules.select(
+            "state", "component", "combine", "measure", "rate_basis", "weight", "has_product_tiers", "refused"
+        ),
         on="state",
     )
     # what an earlier plan of the period paid on other components is pay all the same
@@ -95,7 +97,7 @@ def list_parts(
         ),
     ).select(
         "case", "slot", "component", "kind", "state", "quota_amount", "target_units", "achieved", "grows", "reason",
-        "known_at", "assumed",
+        "refused", "known_at", "assumed",
     )  # fmt: skip
 
 

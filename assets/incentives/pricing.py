@@ -78,21 +78,32 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
     kept = (
         *GRAIN, "at", "time_known", "early_reason", "product_id", "deal_amount", "deal_currency", "term", "on", "plan_id", "version",
         "holds_from", "holds_until", "known_from", "plan_currency", "period_start", "period_end", "quota_amount",
-        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive", "period", "fiscal_start_month",
+        "quota_known_at", "mid_period_policy", "fx_policy", "draw", "draw_kind", "target_incentive", "period", "fiscal_start_month", "timezone",
     )  # fmt: skip
-    return (
-        placed.with_columns(no_rate=c("is_unpriced_money") & c("amount").is_null() & c("plan_currency").is_not_null())
+    rows = placed.select(
+        "position",
+        *kept,
+        credited_amount="amount",
+        split_weight=c("split_weight").cast(pl.Decimal(38, 8)),
+        no_rate=c("is_unpriced_money") & c("amount").is_null() & c("plan_currency").is_not_null(),
+        assumed=c("assumed") | c("terms_assumed").fill_null(value=False) | c("quota_assumed"),
+    ).collect()
+    # nearly every position is one credit: only the others are added up
+    parted = c("position").is_duplicated()
+    summed = (
+        rows.filter(parted)
         .group_by("position")
         .agg(
             *(c(name).first() for name in kept),
-            credited_amount=pl.when(c("amount").is_not_null().all()).then(c("amount").sum()),
+            credited_amount=pl.when(c("credited_amount").is_not_null().all()).then(
+                c("credited_amount").sum()
+            ),
             split_weight=c("split_weight").sum(),
             no_rate=c("no_rate").any(),
-            assumed=(c("assumed") | c("terms_assumed").fill_null(value=False) | c("quota_assumed")).any(),
+            assumed=c("assumed").any(),
         )
-        .sort("position")
-        .collect()
-    )  # fmt: skip
+    )
+    return pl.concat([rows.filter(~parted), summed.cast(dict(rows.schema))]).sort("position")
 
 
 def _count_news(
@@ -232,7 +243,6 @@ def _find_schedules(positions: pl.DataFrame, firm: Firm, knowledge: Knowledge) -
     first_reason = pl.coalesce(
         "early_reason",
         *(pl.when(broken).then(pl.lit(name)) for name, broken in reasons.items()),
-        "refused",
     )
     units = whole_cents(c("target_incentive")) * whole_units(c("weight")).cast(pl.Int128)
     return (

@@ -208,6 +208,7 @@ def _gather(
             on="case",
             how="left",
         )
+        .join(parts.group_by("case").agg(c("refused").drop_nulls().first()), on="case", how="left")
         .join(faults.agg(c("fault").first()), on="case", how="left")
         .join(orders.filter("is_canonical").select("case", "has_gap"), on="case", how="left")
         .join(orders.group_by("case").agg(any_gap=c("has_gap").any()), on="case", how="left")
@@ -215,6 +216,7 @@ def _gather(
             null_reason=pl.coalesce(
                 "reason",
                 "fault",
+                "refused",
                 pl.when("has_gap").then(pl.lit("credit_before_unknown")),
                 pl.when(c("credited_amount") <= 0).then(pl.lit("not_a_sale")),
             )

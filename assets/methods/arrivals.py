@@ -9,6 +9,7 @@ Floats: a forecast has no cents. What is forecast from it does not belong here (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ ENOUGH: Final = 4
 """Fewer periods than that are no history."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrivals:
     """Shares of quota that arrived on the last days of H seller-periods, in m lines.
 
@@ -41,13 +42,20 @@ class Arrivals:
 
     def find_lines(self, period: Whole, at: Whole) -> Whole:
         """The newest line of each period known at a time: its row, -1 where there is none."""
-        order = np.searchsorted(self.period, period, side="left")
-        end = np.searchsorted(self.period, period, side="right")
-        row = end - 1
+        first = self._first[period]
+        row = self._first[period + 1] - 1
         # lines of a period are few: step back past those that were not known yet
-        while (late := (row >= order) & (self.known[np.maximum(row, 0)] > at)).any():
-            row = np.where(late, row - 1, row)
-        return np.where(row >= order, row, -1)
+        late = np.flatnonzero((row >= first) & (self.known[np.maximum(row, 0)] > at))
+        while len(late):
+            row[late] -= 1
+            late = late[(row[late] >= first[late]) & (self.known[np.maximum(row[late], 0)] > at[late])]
+        return np.where(row >= first, row, -1)
+
+    @cached_property
+    def _first(self) -> Whole:
+        """First line of every period, and the end of the last."""
+        last = int(self.period[-1]) + 1 if len(self.period) else 0
+        return np.searchsorted(self.period, np.arange(last + 1))
 
     def read(self, line: Whole, days_left: Whole) -> Floats:
         """Shares of lines at the days left; NaN where the line is -1."""
@@ -138,86 +146,60 @@ def _describe(found: Floats, count: Whole) -> Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
-    """T terms of sellers: whose plan counts for whose history.
+class Stays:
+    """m times in which a line counted for a plan: its period was over, its seller was on the plan, it was the newest known.
 
     Attributes:
-        seller: (T,) number of the seller, rising.
-        is_on_plan: (T,) the term is on the plan in question.
-        holds_from: (T,) first day.
-        holds_until: (T,) first day after.
-        known_from: (T,) microseconds.
-        known_until: (T,) microseconds.
+        line: (m,) row of `Arrivals`.
+        start: (m,) first day of the line's period.
+        since: (m,) microseconds.
+        until: (m,) microseconds, not included.
     """
 
-    seller: Whole
-    is_on_plan: Flags
-    holds_from: Whole
-    holds_until: Whole
-    known_from: Whole
-    known_until: Whole
-
-    def find_members(self, day: Whole, at: Whole, sellers: Whole) -> Flags:
-        """(k, n) whether each of n sellers was on the plan, and on no other, on k days as known at k times."""
-        holds = (self.holds_from <= day[:, None]) & (day[:, None] < self.holds_until)
-        holds &= (self.known_from <= at[:, None]) & (at[:, None] < self.known_until)
-        first = np.flatnonzero(np.r_[True, np.diff(self.seller) != 0])
-        plans = np.add.reduceat(holds.astype(np.int64), first, axis=1)
-        ours = np.add.reduceat((holds & self.is_on_plan).astype(np.int64), first, axis=1)
-        member: Flags = ((plans == 1) & (ours == 1))[:, np.searchsorted(self.seller[first], sellers)]
-        return member
+    line: Whole
+    start: Whole
+    since: Whole
+    until: Whole
 
 
-def average_crew(
-    arrivals: Arrivals,
-    crew: Crew,
-    periods: tuple[Whole, Whole, Whole, Whole],
-    moments: tuple[Whole, Whole, Whole],
-) -> Rest:
-    """The seller-periods of a plan's sellers in the eight newest period starts.
+def average_crew(arrivals: Arrivals, stays: Stays, at: Whole, days_left: Whole) -> Rest:
+    """The seller-periods of a plan's sellers in the eight newest period starts, at n times.
+
+    For every start, counts and sums over all its lines run along the times at which any of them came or went, so that a time
+    is looked up, and no time meets every line.
 
     Args:
         arrivals: all seller-periods.
-        crew: terms of the sellers.
-        periods: (h,) number of the seller-period, its seller, its start and its end (exclusive) in days; in the order of start.
-        moments: (k,) day, time of knowledge, days left.
+        stays: of one plan.
+        at: (n,) time of knowledge in microseconds.
+        days_left: (n,) days left on the deal's day.
     """
-    day, at, days_left = moments
-    count = len(day)
-    chunk = max(1, _CELLS // max(len(periods[0]), 1))
-    parts = [
-        _average_crew(arrivals, crew, periods, (day[i : i + chunk], at[i : i + chunk], days_left[i : i + chunk]))
-        for i in range(0, count, chunk)
-    ]  # fmt: skip
-    if not parts:
-        return Rest(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
-    return Rest(
-        np.concatenate([p.n for p in parts]),
-        np.concatenate([p.mean for p in parts]),
-        np.concatenate([p.deviation for p in parts]),
-    )
+    number, total, squares = np.zeros(len(at), dtype=np.int64), np.zeros(len(at)), np.zeros(len(at))
+    starts = np.zeros(len(at), dtype=np.int64)
+    day = np.clip(days_left, 0, arrivals.share.shape[1] - 1)
+    for start in np.unique(stays.start)[::-1]:
+        here = np.flatnonzero((stays.start == start) & ~np.isnan(arrivals.share[stays.line, 0]))
+        if not len(here):
+            continue
+        time = np.concatenate([stays.since[here], stays.until[here]])
+        sign = np.repeat([1, -1], len(here))
+        order = np.argsort(time, kind="stable")
+        share = arrivals.share[np.concatenate([stays.line[here]] * 2)[order]]
+        sign = sign[order]
+        count = np.cumsum(sign)
+        moment = np.searchsorted(time[order], at, side="right") - 1
+        counts = np.flatnonzero((starts < NEWEST) & (moment >= 0) & (count[np.maximum(moment, 0)] > 0))
+        at_moment = moment[counts], day[counts]
+        number[counts] += count[moment[counts]]
+        total[counts] += np.cumsum(share * sign[:, None], axis=0)[at_moment]
+        squares[counts] += np.cumsum(share**2 * sign[:, None], axis=0)[at_moment]
+        starts[counts] += 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total / number
+        variance = (squares - total * mean) / (number - 1)
+    # what running sums leave of nothing is nothing
+    variance = np.where(variance < _NOTHING * np.maximum(1.0, mean**2), 0.0, variance)
+    return Rest(number, np.where(number > 0, mean, np.nan), np.where(number > 1, np.sqrt(variance), np.nan))
 
 
-_CELLS: Final = 2_000_000  # shares in memory at once
-
-
-def _average_crew(
-    arrivals: Arrivals,
-    crew: Crew,
-    periods: tuple[Whole, Whole, Whole, Whole],
-    moments: tuple[Whole, Whole, Whole],
-) -> Rest:
-    number, seller, start, end = periods
-    day, at, days_left = moments
-    shape = (len(day), len(number))
-    counts = crew.find_members(day, at, seller) & (end <= day[:, None])
-    rows, columns = np.nonzero(counts)
-    line = arrivals.find_lines(number[columns], at[rows])
-    share = np.full(shape, np.nan)
-    share[rows, columns] = arrivals.read(line, days_left[rows])
-    has_share = ~np.isnan(share)
-    first = np.flatnonzero(np.r_[True, np.diff(start) != 0])
-    present = np.logical_or.reduceat(has_share, first, axis=1)
-    newer = np.cumsum(present[:, ::-1], axis=1)[:, ::-1]
-    is_new = np.repeat(newer <= NEWEST, np.diff(np.r_[first, len(start)]), axis=1)
-    return _describe(np.where(has_share & is_new, share, np.nan), (has_share & is_new).sum(axis=1))
+_NOTHING: Final = 1e-12

@@ -83,7 +83,7 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = _float(plan, target_units(names)) / 1e10 / quota
     slope = np.where(np.isnan(share), 1.0, share) * scale
-    tiers = range(schedules.depth)
+    tiers = [k for k in range(schedules.depth) if k == 0 or plan[f"_edge_{k}"].null_count() < plan.height]
     edges = _floats(plan, *(pl.col(f"_edge_{k}") for k in tiers)) / UNIT * quota[:, None]
     curve = _Curve(
         edges=np.where(np.isnan(edges), np.inf, edges),
@@ -98,9 +98,10 @@ def shape_pay(positions: pl.DataFrame, schedules: Schedules) -> PayShape:
     floor, cap = np.fmax(floor, -np.inf), np.fmin(cap, np.inf)
     start = np.where(unpriced.to_numpy(), np.nan, np.clip(elsewhere, floor, cap))
     points = np.sort(np.hstack([curve.edges, curve.gate[:, None]]), axis=1)
-    points = np.sort(
-        np.hstack([points, _crossings(curve, points, floor), _crossings(curve, points, cap)]), axis=1
-    )
+    bounds = [bound for bound in (floor, cap) if np.isfinite(bound).any()]
+    if bounds:
+        points = np.sort(np.hstack([points, *(_crossings(curve, points, bound) for bound in bounds)]), axis=1)
+    points = points[:, : max(1, int(np.isfinite(points).sum(axis=1).max(initial=0)))]
     value, slope = curve.pay(points)
     following = np.hstack([points[:, 1:], np.full((len(points), 1), np.inf)])
     middle = np.where(np.isfinite(following), (points + following) / 2, points + 1.0)
