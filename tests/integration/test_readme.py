@@ -11,6 +11,7 @@ import pytest
 
 from expectations.contracts import TABLES
 from expectations.dictionary import published_tables, write_dictionary
+from expectations.model import Audience
 from pipelines.commands.run import run_pipeline
 from pipelines.commands.share import export_wide, rewrite_catalog, run_query
 from pipelines.exits import Exit
@@ -24,13 +25,12 @@ SNIPPETS = dict(
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a `warehouse` in it, as after `make demo`."""
+    """A folder with a `warehouse` in it, as after `make demo`, restricted tables switched on."""
     folder = tmp_path_factory.mktemp("reader")
     simulate(folder / "warehouse" / "source", deals=1500, months=24)
-    assert (
-        run_pipeline(folder / "warehouse", folder / "warehouse" / "source" / "aftersale.yaml")
-        is Exit.PUBLISHED
-    )
+    config = folder / "warehouse" / "source" / "aftersale.yaml"
+    config.write_text(config.read_text() + "publish: {restricted: true}\n")
+    assert run_pipeline(folder / "warehouse", config) is Exit.PUBLISHED
     return folder
 
 
@@ -59,9 +59,8 @@ def test_published_tables_have_the_contract_and_say_it_themselves(place: Path) -
 
     folder = place / "warehouse" / "published" / "latest"
     for table in published_tables():
-        files = sorted((folder / table.layer.value).glob(f"{table.name}.parquet")) or sorted(
-            (folder / table.layer.value / table.name).rglob("*.parquet")
-        )
+        where = folder / ("restricted" if table.audience is Audience.RESTRICTED else table.layer.value)
+        files = sorted(where.glob(f"{table.name}.parquet")) or sorted((where / table.name).rglob("*.parquet"))
         assert files, table.path
         assert pl.read_parquet_schema(files[0]) == dict(table.schema), table.path
         schema = pq.read_schema(files[0])
@@ -75,7 +74,7 @@ def test_a_copy_opens_after_its_catalogue_was_rewritten(place: Path, tmp_path: P
     assert export_wide(place / "warehouse", target, wide=True) is Exit.PUBLISHED
     shared = {p.stem for p in target.rglob("*.parquet")}
     assert {"churn_by_incentive", "board_scorecard"} <= shared
-    assert not {"deal_outcomes", "deal_incentives", "account_spells", "feedback_hops"} & shared
+    assert not {"deal_outcomes", "deal_incentives", "account_spells", "feedback_hops", "rep_periods"} & shared
     moved = tmp_path / "moved"
     target.rename(moved)
     assert rewrite_catalog(moved) is Exit.PUBLISHED
