@@ -103,9 +103,9 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
     """
     c = pl.col
     # names become numbers: everything here is a join on them
-    deals = opportunities.select("opportunity_id").unique().with_row_index("deal")
+    credited = opportunities.join(booked, on="opportunity_id", how="semi")
+    deals = credited.select("opportunity_id").unique().with_row_index("deal").collect()
     credits_ = booked.select("credit_id").unique().with_row_index("credit").collect()
-    deals = deals.join(booked, on="opportunity_id", how="semi").collect()
     booked = booked.join(credits_.lazy(), on="credit_id").join(deals.lazy(), on="opportunity_id", how="left")
     booked, opportunities = (
         frame.collect().lazy() for frame in (booked, opportunities.join(deals.lazy(), on="opportunity_id"))

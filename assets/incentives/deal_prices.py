@@ -39,14 +39,35 @@ def price_deals(tables: PayTables) -> pl.LazyFrame:
         pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
-    paid = price_spiffs(known.lazy(), tables.spiffs, tables.reps, firm.exchange)
-    return _publish(known.lazy(), _sum_final(final.lazy()), paid, firm)
+    paid = add_spiffs(known.lazy(), tables, firm)
+    return _publish(paid, _sum_final(final.lazy()), firm)
 
 
 def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
     """The exposure alone: prices of `price_credits` with nothing but what was known at each close."""
     recorded = _credits_as_recorded(booked, opportunities)
     return price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+
+
+def add_spiffs(known: pl.LazyFrame, tables: PayTables, firm: Firm) -> pl.LazyFrame:
+    """Add `spiff_amount`, `spiff_known_at` and `emcr_with_spiff` to prices as known."""
+    c = pl.col
+    paid = price_spiffs(known, tables.spiffs, tables.reps, firm.exchange)
+    none = pl.lit(0, dtype=pl.Decimal(18, 2))
+    with_spiff = (c("added_pay") + c("spiff_amount").cast(pl.Float64)) / c("credited_amount").cast(pl.Float64)
+    return (
+        known.join(paid, on=GRAIN, how="left")
+        .with_columns(
+            spiff_amount=pl.when(c("spiff_known_at").is_null()).then(none).otherwise("spiff_amount")
+        )
+        .with_columns(
+            emcr_with_spiff=pl.when(c("emcr").is_null())
+            .then(None)
+            .when(c("spiff_amount") == 0)
+            .then("emcr")
+            .otherwise(with_spiff.round(8))
+        )
+    )
 
 
 def _credits_as_recorded(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
@@ -144,17 +165,13 @@ def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
     """The mart's columns out of the two prices and the SPIFFs."""
     c = pl.col
-    rows = (
-        known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True)
-        .join(paid, on=GRAIN, how="left")
-        .with_columns(
-            booking=pl.lit("booking"),
-            plan_currency=pl.coalesce("plan_currency", "plan_currency_final"),
-            day=pl.coalesce("on", "on_final"),
-        )
+    rows = known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True).with_columns(
+        booking=pl.lit("booking"),
+        plan_currency=pl.coalesce("plan_currency", "plan_currency_final"),
+        day=pl.coalesce("on", "on_final"),
     )
     rows = firm.exchange.find_rate(
         rows, "rate_to_reporting", currency="plan_currency", day="day", fixed_day="period_start", policy="booking"
@@ -169,12 +186,6 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
         .then(pl.lit("plan_not_known"))
         .otherwise(pl.coalesce("null_reason", pl.when(c("emcr").is_not_null()).then("relative_null_reason")))
     )
-    spiff = (
-        pl.when(is_known & c("spiff_known_at").is_null())
-        .then(pl.lit(0, dtype=pl.Decimal(18, 2)))
-        .otherwise("spiff_amount")
-    )
-    with_spiff = (c("added_pay") + c("spiff_amount").cast(pl.Float64)) / c("credited_amount").cast(pl.Float64)
     day = c("on")
     rates = [
         name
@@ -182,17 +193,11 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, paid: pl.LazyFrame, firm:
         if dtype == pl.Float64 and not name.startswith("added_pay")
     ]
     return (
-        rows.with_columns(spiff_amount=spiff)
-        .with_columns(
+        rows.with_columns(
             closed_at=pl.when(c("early_reason").is_null()).then("at"),
             plan_closed_on=day,
             emcr_as_known="emcr",
             emcr_as_final="emcr_final",
-            emcr_with_spiff=pl.when(c("emcr").is_null())
-            .then(None)
-            .when(c("spiff_amount") == 0)
-            .then("emcr")
-            .otherwise(with_spiff.round(8)),
             days_to_period_end=((c("period_end") - day).dt.total_days() - 1).cast(pl.Int64),
             tier="tier_before",
             added_pay_amount="pay_amount",

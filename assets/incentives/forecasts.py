@@ -27,7 +27,7 @@ _DAY_US: Final = 86_400_000_000
 
 
 def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """Add `emcr_forward` and `forward_null_reason`.
+    """Add `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
 
     Args:
         priced: rows of `price_credits` as known, with what `shape_pay` needs, `needs_quota`, `rep_id`, `plan_id`, `on`, `at`,
@@ -52,7 +52,7 @@ def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Data
         shape = shape_pay(forecast[part], firm.book.schedules)
         spread = forecast["rest_deviation"].to_numpy()[part] * quota[part]
         rates.append(expect_marginal_rate(shape, middle[part], spread, credit[part]))
-    found = forecast.select("position", expected=pl.Series(np.concatenate(rates)).round(8))
+    found = forecast.select("position", "is_pooled", expected=pl.Series(np.concatenate(rates)).round(8))
     is_sale = c("emcr").is_not_null()
     return (
         priced.join(found, on="position", how="left", maintain_order="left")
@@ -79,7 +79,7 @@ def _cut(forecast: pl.DataFrame) -> list[slice]:
 
 
 def _forecast_rest(asked: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """`position`, `rest_mean`, `rest_deviation` of the credit still to come, as a share of quota; no row without history."""
+    """`position`, `rest_mean`, `rest_deviation` of the credit still to come, as a share of quota, `is_pooled`; no row without history."""
     c = pl.col
     periods = _list_periods(firm)
     arrivals = _read_arrivals(periods, news, firm, int(asked["days_left"].max() or 0))  # type: ignore[arg-type]
@@ -99,8 +99,9 @@ def _forecast_rest(asked: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Da
     pooled = [_pool(crew, periods, arrivals, firm) for crew in _crews(few)]
     enough = placed.with_columns(_as_columns(own)).filter(c("rest_n") >= ENOUGH)
     names = ("position", "rest_n", "rest_mean", "rest_deviation")
+    few_own = [p.select(*names, is_pooled=pl.lit(value=True)) for p in pooled]
     return (
-        pl.concat([enough.select(names), *(p.select(names) for p in pooled)])
+        pl.concat([enough.select(*names, is_pooled=pl.lit(value=False)), *few_own])
         .filter(c("rest_n") >= ENOUGH)
         .sort("position")
         .drop("rest_n")

@@ -3,7 +3,8 @@
 A sample of deals is replayed. Each gets a company of its own that holds only its sellers' rows recorded by its close
 (under ids of its own, so that one pricing run serves all), and credits its sellers knew of but nobody had recorded yet
 carry a wrong amount that must not matter. What the deal itself brings (credit, split, product, close) is taken as first recorded,
-as everywhere. The published exposure must come out unchanged.
+as everywhere. The published exposure must come out unchanged. A forecast from the history of a whole plan is not replayed: it
+would take every seller of the plan into every case.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import polars as pl
 import polars.selectors as cs
 
 from assets.incentives.credits import book_credits
-from assets.incentives.deal_prices import price_as_known
+from assets.incentives.deal_prices import add_spiffs, price_as_known
 from assets.incentives.firm import read_firm
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN
@@ -26,6 +27,10 @@ SAMPLE: Final = 200
 _POISON: Final = pl.lit(7_777_777, dtype=pl.Decimal(18, 2))
 _COMPARED: Final = {
     "emcr": "emcr_as_known",
+    "emcr_forward": "emcr_forward",
+    "emcr_with_spiff": "emcr_with_spiff",
+    "base_rate": "base_rate",
+    "pay_amount": "added_pay_amount",
     "emcr_lowest": "emcr_lowest",
     "emcr_highest": "emcr_highest",
     "attainment_before": "attainment_before",
@@ -64,15 +69,23 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
         _price_cases(tables, sellers, own)
         .join(own.with_columns(opportunity_id=c("case") + "|" + c("own")), on="opportunity_id")
         .with_columns(rep_id=c("rep_id").str.strip_prefix(c("case") + "|"), opportunity_id="own")
-        .select(*GRAIN, replayed=pl.lit(value=True), **{f"{name}_replayed": c(name) for name in _COMPARED})
+        .select(
+            *GRAIN,
+            "is_pooled",
+            replayed=pl.lit(value=True),
+            **{f"{name}_replayed": c(name) for name in _COMPARED},
+        )
         .with_columns(cs.float().round(8))
     )
-    is_same = [c(name).eq_missing(c(f"{again}_replayed")) for again, name in _COMPARED.items()]
+    is_same = [
+        c(name).eq_missing(c(f"{again}_replayed")) | (c("is_pooled") if again == "emcr_forward" else False)
+        for again, name in _COMPARED.items()
+    ]
     agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))
     return (
         published.join(compared, on=GRAIN, how="left")
         .with_columns(replay_agrees=pl.when(is_asked).then(agrees))
-        .drop("replayed", *(f"{name}_replayed" for name in _COMPARED))
+        .drop("replayed", "is_pooled", *(f"{name}_replayed" for name in _COMPARED))
     )
 
 
@@ -90,8 +103,26 @@ def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) ->
         plan_tiers=_rename(_copy(tables.plan_tiers, plans, "plan_id", "plan")),
         plan_assignments=_rename(assignments),
         component_results=_rename(_copy(tables.component_results, sellers, "rep_id", "rep_id")),
+        spiffs=_copy_spiffs(tables.spiffs, plans),
+        reps=_rename(tables.reps.join(sellers.select("case", "rep_id").unique(), on="rep_id")),
     )
-    return price_as_known(_rename(booked), _rename(deals), read_firm(known)).lazy()
+    firm = read_firm(known)
+    return add_spiffs(price_as_known(_rename(booked), _rename(deals), firm).lazy(), known, firm)
+
+
+def _copy_spiffs(spiffs: pl.LazyFrame, plans: pl.LazyFrame) -> pl.LazyFrame:
+    """The offers every case knew by its close; one for all plans becomes one for each plan of the case."""
+    c = pl.col
+    named = _copy(spiffs, plans, "plan_id", "plan")
+    for_all = (
+        spiffs.filter(c("plan_id").is_null())
+        .join(plans, how="cross")
+        .filter(c("recorded_at") <= c("close"))
+        .with_columns(plan_id="plan")
+    )
+    names = [*spiffs.collect_schema().names(), "case"]
+    together = pl.concat([named.select(names), for_all.select(names)])
+    return _rename(together.with_columns(spiff_id=c("plan_id") + "|" + c("spiff_id")))
 
 
 def _draw_sample(published: pl.LazyFrame, sample: int) -> pl.LazyFrame:
@@ -165,5 +196,5 @@ def _of_case(name: str) -> pl.Expr:
 def _rename(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Give every case ids of its own."""
     names = rows.collect_schema().names()
-    ids = [n for n in ("opportunity_id", "credit_id", "rep_id", "plan_id") if n in names]
+    ids = [n for n in ("opportunity_id", "credit_id", "rep_id", "plan_id", "spiff_id") if n in names]
     return rows.with_columns(_of_case(n) for n in ids).drop("case", "close", "own", strict=False)

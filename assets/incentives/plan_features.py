@@ -84,7 +84,11 @@ def describe_plans(
         .join(_contests(plans, spiffs, company), on=_PLAN, how="left")
         .join(_salaries(terms.lazy(), reps), on=_PLAN, how="left")
     )
+    lump = c("lump_bonus").fill_null(0)
+    # only what rates jump by is a share of target pay; a lump is money
+    by_rate = ((c("jump_amount") - lump).cast(pl.Float64) * c("share")).round(2).cast(pl.Decimal(18, 2))
     return rows.with_columns(
+        jump_amount=pl.when(c("share").is_null()).then("jump_amount").otherwise(by_rate + lump),
         product_id=pl.when(c("product_id") != "").then("product_id"),
         is_retroactive=c("tier_method") == "retroactive",
         has_cap=c("cap").is_not_null(),
@@ -129,20 +133,29 @@ def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.Da
     described = describe_tiers(keys.select(*KEY, "quota_amount"), schedules).drop(
         "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
     )
-    is_target = (c("rate_basis") == "target").fill_null(value=False)
+    is_factor = c("combine") == "multiplicative"
+    is_target = (c("rate_basis") == "target").fill_null(value=False) | is_factor
     incentive = c("target_incentive").cast(pl.Float64)
-    share = (
-        pl.when(~is_target)
-        .then(1.0)
-        .otherwise(incentive * c("weight").cast(pl.Float64) / c("quota_amount").cast(pl.Float64))
-    )
+    # a factor has no weight: it is worth the whole target incentive while the others stand at their target
+    weight = pl.when(is_factor).then(1.0).otherwise(c("weight").cast(pl.Float64))
+    share = pl.when(~is_target).then(1.0).otherwise(incentive * weight / c("quota_amount").cast(pl.Float64))
     shaped = described.join(keys, on=KEY).with_columns(share=share)
     # a plan pays its components together; tiers of single products are alternatives, not additions
+    double = c("pay_at_double").cast(pl.Float64)
+    sums = (double * c("share")).filter(c("combine") == "additive")
+    factors = (double / c("quota_amount").cast(pl.Float64)).filter(is_factor)
     top = (
         shaped.filter(c("tier_number") == 1, c("product_id") == "")
-        .with_columns(pay=c("pay_at_double").cast(pl.Float64) * c("share"))
-        .group_by("state")
-        .agg(pay=pl.when(c("pay").is_not_null().all()).then(c("pay").sort().sum()))
+        .sort("state", "component")
+        .group_by("state", maintain_order=True)
+        .agg(
+            paid=pl.when(sums.len() == 0)
+            .then(incentive.first())
+            .when(sums.is_not_null().all())
+            .then(sums.sort().sum()),
+            factor=pl.when(factors.is_not_null().all()).then(factors.product()),
+        )
+        .select("state", pay=c("paid") * c("factor"))
     )
     caps = book.schedules.rows.group_by("state").agg(cap=c("_cap").first().cast(pl.Float64) / 100)
     return (
@@ -154,9 +167,8 @@ def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.Da
             "product_id",
             "tier_number",
             "tier_from_amount",
-            (c("jump_amount").cast(pl.Float64) * c("share")).round(2).cast(pl.Decimal(18, 2)).alias("jump_amount")
-            if keys.filter(is_target).height
-            else c("jump_amount"),
+            "jump_amount",
+            pl.when(is_target).then("share").alias("share"),
             (c("base_rate") * c("share")).round(8).alias("base_rate"),
             "accelerator_ratio",
             "convexity",

@@ -14,8 +14,8 @@ from assets.incentives.firm import Firm
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.pay_periods import find_periods
 from assets.incentives.plan_schedules import UNSUPPORTED
-from assets.methods.commission import prorate
 from assets.methods.exact import as_money, whole_cents, whole_units
+from assets.methods.pay_curve import prorate
 from assets.methods.plan_total import ADDITIVE, GATE, MULTIPLICATIVE
 
 _KINDS: Final = {"additive": ADDITIVE, "multiplicative": MULTIPLICATIVE, "gate": GATE}

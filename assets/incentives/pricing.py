@@ -21,9 +21,10 @@ from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
 from assets.incentives.replay import CASE, price_jointly
 from assets.incentives.segments import find_segments
 from assets.incentives.terms import PLACE, find_terms
-from assets.methods.commission import price_positions, prorate
+from assets.methods.commission import price_positions
 from assets.methods.credit_order import sum_credit_before
 from assets.methods.exact import as_money, as_units, whole_cents, whole_units
+from assets.methods.pay_curve import prorate
 
 GRAIN: Final = ("opportunity_id", "rep_id", "component", "credit_type")
 """What one price belongs to."""
@@ -103,7 +104,9 @@ def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge
             assumed=c("assumed").any(),
         )
     )
-    return pl.concat([rows.filter(~parted), summed.cast(dict(rows.schema))]).sort("position")
+    return pl.concat(
+        [rows.filter(~parted), summed.select(c(n).cast(t) for n, t in rows.schema.items())]
+    ).sort("position")
 
 
 def _count_news(

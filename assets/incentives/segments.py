@@ -12,8 +12,8 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.knowledge import Knowledge, holds
-from assets.methods.commission import prorate
 from assets.methods.exact import as_money, whole_cents
+from assets.methods.pay_curve import prorate
 
 _PRORATED: Final = ("quota_amount", "target_incentive", "draw")
 _WHERE: Final = ("rep_id", "plan_id", "version", "at", "on", "period_start", "period_end")

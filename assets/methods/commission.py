@@ -18,10 +18,8 @@ frame of positions streams. Which credits precede a deal is not decided here (se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import Final
 
 import polars as pl
@@ -39,6 +37,14 @@ from assets.methods.exact import (
     round_to_cents,
     whole_cents,
     whole_units,
+)
+from assets.methods.pay_curve import (
+    add_up,
+    earn_at,
+    earn_below_quota,
+    is_reached,
+    list_bounds,
+    target_units,
 )
 
 PLAN_KEY: Final = ("plan_id", "version", "component")
@@ -266,7 +272,7 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
         .then(pl.any_horizontal(*((s < t) & (t <= s + x) for t in thresholds)).fill_null(value=False))
         .alias("is_pivotal"),
         pl.when(s.is_not_null())
-        .then(_sum(_is_reached(s, k).cast(pl.Int64) for k in k_range).clip(1))
+        .then(add_up(is_reached(s, k).cast(pl.Int64) for k in k_range).clip(1))
         .alias("tier_before"),
         reason.alias("null_reason"),
         pl.coalesce(reason, pl.when(pl.col("_base") == 0).then(pl.lit("base_rate_zero"))).alias(
@@ -275,59 +281,11 @@ def price_positions(positions: pl.LazyFrame, schedules: Schedules) -> pl.LazyFra
     )
 
 
-def _edge(k: int) -> pl.Expr:
-    """L_k in 1e-10 of money; 0 for a plan that needs no quota, null for padding."""
-    return pl.col(f"_edge_{k}").cast(pl.Int128) * pl.col("_q").fill_null(0)
-
-
-def _is_reached(credit: pl.Expr, k: int) -> pl.Expr:
-    return (credit >= _edge(k)).fill_null(value=False)
-
-
 def _thresholds(k_range: range) -> Iterator[pl.Expr]:
     """Credits in 1e-10 of money where a seller sees a step: tier edges above zero and the gate, null when there is none."""
     quota = pl.col("_q")
     yield pl.when(pl.col("_gate") > 0).then(pl.col("_gate").cast(pl.Int128) * quota)
     yield from (pl.col(f"_edge_{k}").cast(pl.Int128) * quota for k in k_range if k > 0)
-
-
-def target_units(names: Sequence[str]) -> pl.Expr:
-    """`target_pay` as Int128 units of 1e-10, null where it is missing."""
-    if "target_pay" not in names:
-        return pl.lit(None, dtype=pl.Int128)
-    return pl.col("target_pay").cast(pl.Decimal(38, 10)).to_physical()
-
-
-def list_bounds(names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
-    """Floor and cap of positions joined to their schedule, Int128 cents, null where there is none."""
-    draw = whole_cents(pl.col("draw")) if "draw" in names else pl.lit(None, dtype=pl.Int128)
-    if "days_counted" not in names:
-        return pl.max_horizontal("_floor", draw), pl.col("_cap")
-    floor, cap = (prorate(pl.col(name)) for name in ("_floor", "_cap"))
-    return pl.max_horizontal(floor, draw), cap
-
-
-def prorate(cents: pl.Expr, days: str = "days_counted", of: str = "days_in_period") -> pl.Expr:
-    """Cents of a whole period as those of some of its days, half up; unchanged where the days are null."""
-    share = divide_half_up(cents * pl.col(days).cast(pl.Int128), pl.col(of).cast(pl.Int128))
-    return pl.when(pl.col(days).is_null() | (pl.col(days) == pl.col(of))).then(cents).otherwise(share)
-
-
-def _earned_at(credit: pl.Expr, k_range: range) -> tuple[pl.Expr, pl.Expr]:
-    """What rates and what lumps earn at a credit given in 1e-10 of money, gated, unbounded, in 1e-18 of money, Int128."""
-    zero = pl.lit(0, dtype=pl.Int128)
-    quota = pl.col("_q").fill_null(0)
-    opens, counts_from = (pl.col(c).cast(pl.Int128) * quota for c in ("_gate", "_paid_from"))
-    step = {k: pl.col(f"_step_{k}").cast(pl.Int128) for k in k_range}
-    slices = _sum(
-        step[k] * pl.max_horizontal(credit - pl.max_horizontal(_edge(k), counts_from), zero) for k in k_range
-    )
-    rate = _sum(pl.when(_is_reached(credit, k)).then(step[k]).otherwise(zero) for k in k_range)
-    lump = {k: pl.col(f"_lump_{k}").cast(pl.Int128) * CENT for k in k_range}
-    lumps = _sum(pl.when(_is_reached(credit, k)).then(lump[k]).otherwise(zero) for k in k_range)
-    by_rate = pl.when("_retroactive").then(rate * (credit - counts_from)).otherwise(slices)
-    is_open = (credit >= opens) & (credit >= 0)
-    return pl.when(is_open).then(by_rate).otherwise(zero), pl.when(is_open).then(lumps).otherwise(zero)
 
 
 def _scale(by_rate: pl.Expr) -> pl.Expr:
@@ -343,7 +301,7 @@ def _scale(by_rate: pl.Expr) -> pl.Expr:
 
 def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:
     """C at a credit given in 1e-10 of money, in 1e-18 of money, Int128; null at null."""
-    by_rate, by_lump = _earned_at(credit, k_range)
+    by_rate, by_lump = earn_at(credit, k_range)
     earned = _scale(by_rate) + by_lump
     bounded = pl.min_horizontal(pl.max_horizontal(earned, pl.col("_floor") * CENT), pl.col("_cap") * CENT)
     return pl.when(credit.is_not_null()).then(bounded)
@@ -375,10 +333,10 @@ def measure_curves(points: pl.LazyFrame, schedules: Schedules, *credits_: str) -
     is_priced = pl.col("fault").is_null()
     columns: dict[str, pl.Expr] = {}
     for name in credits_:
-        earned = _earned_at(pl.col(name), k_range)
+        earned = earn_at(pl.col(name), k_range)
         for part, pay in zip(("rate", "lump"), earned, strict=True):
             columns[f"{name}_by_{part}"] = pl.when(is_priced & pl.col(name).is_not_null()).then(pay)
-    for part, pay in zip(("rate", "lump"), _earned_below_quota(k_range), strict=True):
+    for part, pay in zip(("rate", "lump"), earn_below_quota(k_range), strict=True):
         columns[f"below_by_{part}"] = pl.when(is_priced).then(pay)
     return (
         points.join(schedules.rows.lazy(), on=schedules.key, how="left")
@@ -388,35 +346,7 @@ def measure_curves(points: pl.LazyFrame, schedules: Schedules, *credits_: str) -
     )
 
 
-def _earned_below_quota(k_range: range) -> tuple[pl.Expr, pl.Expr]:
-    """What rates and lumps earn just below the quota, in 1e-18 of money: lumps and steps at Q ignored. Without quota: of one cent."""
-    zero = pl.lit(0, dtype=pl.Int128)
-    quota = pl.col("_q").fill_null(1)
-    is_below = {k: (pl.col(f"_edge_{k}") < UNIT).fill_null(value=False) for k in k_range}
-    step = {
-        k: pl.when(is_below[k]).then(pl.col(f"_step_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range
-    }
-    slices = _sum(
-        step[k] * (UNIT - pl.max_horizontal(f"_edge_{k}", "_paid_from")).fill_null(0) for k in k_range
-    )
-    share = (
-        pl.when("_retroactive").then(_sum(step.values()) * (UNIT - pl.col("_paid_from"))).otherwise(slices)
-    )
-    lumps = _sum(
-        pl.when(is_below[k]).then(pl.col(f"_lump_{k}").cast(pl.Int128)).otherwise(zero) for k in k_range
-    )
-    is_open = pl.col("_gate") < UNIT
-    return (
-        pl.when(is_open).then(share * quota).otherwise(zero),
-        pl.when(is_open).then(lumps * CENT).otherwise(zero),
-    )
-
-
 def _pay_below_quota(k_range: range) -> pl.Expr:
     """C(Q-) in 1e-18 of money, Int128; floor and cap ignored."""
-    by_rate, by_lump = _earned_below_quota(k_range)
+    by_rate, by_lump = earn_below_quota(k_range)
     return pl.when(pl.col("_s").is_not_null()).then(_scale(by_rate) + by_lump)
-
-
-def _sum(terms: Iterable[pl.Expr]) -> pl.Expr:
-    return reduce(add, terms)

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy.special import ndtr
 
-from assets.methods.commission import Schedules, list_bounds, target_units
+from assets.methods.commission import Schedules
 from assets.methods.exact import UNIT
+from assets.methods.pay_curve import list_bounds, target_units
 
 Floats = npt.NDArray[np.float64]
 

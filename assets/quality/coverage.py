@@ -108,19 +108,56 @@ def count_contradictions(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> 
     return found | {table: int(by_kind.get(kind, 0)) for kind, table in _CONTRADICTED.items()}
 
 
+# exposures of the mart and the column that says why one is null
+_PRICED = {"emcr_as_known": "null_reason", "emcr_forward": "forward_null_reason"}
+
+
+def count_unpriced(deal_incentives: pl.LazyFrame) -> list[dict[str, Any]]:
+    """Rows of `source_coverage` on what could not be priced: one per exposure, with the count of every reason in `detail`."""
+    found = []
+    for exposure, reason in _PRICED.items():
+        counts = (
+            deal_incentives.group_by(
+                pl.col(exposure).is_null().alias("is_null"), pl.col(reason).fill_null("").alias("reason")
+            )
+            .len("rows")
+            .collect(engine="streaming")
+        )
+        rows = int(counts["rows"].sum())
+        unpriced = counts.filter("is_null", pl.col("reason") != "").sort(
+            "rows", "reason", descending=[True, False]
+        )
+        nulls = int(counts.filter("is_null")["rows"].sum())
+        found.append(
+            {
+                "table": "deal_incentives",
+                "column": exposure,
+                "present": rows > nulls,
+                "rows": rows,
+                "null_share": nulls / rows if rows else 0.0,
+                "switches_off": "",
+                "detail": ", ".join(
+                    f"{reason}: {n}" for reason, n in unpriced.select("reason", "rows").iter_rows()
+                ),
+            }
+        )
+    return found
+
+
 @table_asset(quality.SOURCE_COVERAGE)
 def source_coverage(
     source_tables: Mapping[str, pl.LazyFrame],
     source_manifests: Mapping[str, Version],
     deals: pl.LazyFrame,
     customer_events: pl.LazyFrame,
+    deal_incentives: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """Which tables and columns came, what is wrong with them, what each absence switched off.
 
     Grain: source table and column; an empty column stands for the table. Broken references and contradictions are
     counted here and kept everywhere: they are never a row filter. Rows of a table add up: rows_in = rows + rejected +
-    deduplicated + not_yet + filtered.
+    deduplicated + not_yet + filtered. What could not be priced is counted by reason in the rows of `deal_incentives`.
     """
     contradictions = count_contradictions(deals, customer_events)
     rows: list[dict[str, Any]] = []
@@ -130,4 +167,5 @@ def source_coverage(
             rows += describe_source(table, source_tables, version, company, contradictions.get(name))
         else:
             rows.append(_absent(table))
+    rows += count_unpriced(deal_incentives)
     return pl.LazyFrame(rows, schema=quality.SOURCE_COVERAGE.schema)

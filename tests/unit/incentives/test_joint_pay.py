@@ -201,7 +201,8 @@ def test_a_result_without_a_time_was_known_after_its_period() -> None:
 def test_what_contradicts_itself_is_not_guessed(facts: dict[str, str]) -> None:
     books = firm(target="10000")
     component(books, "commission", [("0", "0.10")])
-    component(books, "care", [("0", "1")], measure="quality", **facts)
+    component(books, "care", [("0", "1")], measure="margin", **facts)
+    books.quota("rep", "100", component="care")
     sell(books, "deal", "2025-01-10", commission="10000")
     row = prices(books)["deal", "commission"]
     assert (row["emcr_as_known"], row["null_reason"]) == (None, "unsupported_combination")

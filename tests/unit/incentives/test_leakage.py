@@ -14,7 +14,7 @@ from pay_company import Books, at
 from random_company import add_rates, make_company
 from slow_reference import Reference
 
-from assets.incentives import pay_periods, pricing, terms
+from assets.incentives import forecasts, pay_periods, plan_parts, pricing, spiffs, terms
 from assets.incentives.deal_prices import price_deals
 from assets.incentives.leakage import check_replay
 from expectations.contracts.incentives import DEAL_INCENTIVES
@@ -22,7 +22,7 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 EXPOSURE = (
     "plan_id", "version", "period_start", "period_end", "quota_amount", "attainment_before", "attainment_after",
     "emcr_as_known", "emcr_lowest", "emcr_highest", "base_rate", "relative_intensity", "distance_to_threshold", "is_pivotal",
-    "days_to_period_end", "tier", "added_pay", "emcr_with_spiff",
+    "days_to_period_end", "tier", "added_pay", "emcr_with_spiff", "emcr_forward",
 )  # fmt: skip
 COMPANIES = range(100, 136)
 Deal = tuple[str, datetime]
@@ -232,3 +232,79 @@ def test_a_leaking_assignment_blocks_the_table(monkeypatch: pytest.MonkeyPatch) 
         "exposure_survives_a_replay",
         "exposure_uses_only_what_was_known",
     }
+
+
+# ---- leaks of what only some plans have ------------------------------------------------------------------------------------
+def gated_firm() -> Books:
+    """A gate on quality: 0.6 was known at the close, 0.4 after it."""
+    books = Books()
+    books.plan("plan", [("0", "0.10")])
+    books.seller("rep", "plan", "100000")
+    base = {"plan_id": "plan", "version": 1, "weight": "1", "recorded_at": at("2020-01-01")}
+    books.add("plan_components", **base, component="commission", measure="revenue")
+    books.add(
+        "plan_components", **base, component="care", measure="quality", combine="gate", gate_attainment="0.5"
+    )
+    books.quota("rep", "100", component="care")
+    result = {"rep_id": "rep", "component": "care", "period_start": at("2025-01-01").date()}
+    books.add("component_results", **result, achieved="60", recorded_at=at("2025-02-01"))
+    books.add("component_results", **result, achieved="40", recorded_at=at("2025-03-01"))
+    books.sell("deal", "rep", "40000", "2025-02-10 12:00")
+    return books
+
+
+def offered_firm() -> Books:
+    """A SPIFF that was raised after the close."""
+    books = simple_firm()
+    offer = {"valid_from": at("2025-02-01").date(), "valid_to": at("2025-03-01").date(), "per": "deal"}
+    books.add("spiffs", spiff_id="s", **offer, amount="500", recorded_at=at("2025-01-20"))
+    books.add("spiffs", spiff_id="s", **offer, amount="900", recorded_at=at("2025-03-20"))
+    return books
+
+
+def forecast_firm() -> Books:
+    """Four completed quarters; a win in the last of them was recorded after the close."""
+    books = Books()
+    books.plan("plan", [("0", "0.08"), ("1", "0.12")])
+    books.seller("rep", "plan", "100000")
+    for number, month in enumerate((1, 4, 7, 10), start=1):
+        end = at("2025-01-01") if month == 10 else at(f"2024-{month + 3:02d}-01")
+        books.quota("rep", "100000", period_start=at(f"2024-{month:02d}-01").date(), period_end=end.date())
+        books.sell(f"q{number}", "rep", f"{number}0000", f"2024-{month + 2:02d}-25 12:00")
+    books.sell("late", "rep", "90000", "2024-12-26 12:00", recorded_at=at("2025-03-01"))
+    books.rows["credits"][-1]["recorded_at"] = at("2025-03-01")
+    books.sell("deal", "rep", "40000", "2025-02-10 12:00")
+    return books
+
+
+def leak_in_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = forecasts.average_newest
+
+    def late(arrivals: Any, newest: Any, oldest: Any, at_us: Any, days_left: Any) -> Any:
+        return real(arrivals, newest, oldest, at_us + 10**15, days_left)
+
+    monkeypatch.setattr(forecasts, "average_newest", late)
+
+
+@pytest.mark.parametrize(
+    ("firm", "leak", "rules"),
+    [
+        (
+            gated_firm,
+            leak_in(plan_parts),
+            {"exposure_survives_a_replay", "exposure_uses_only_what_was_known"},
+        ),
+        (offered_firm, leak_in(spiffs), {"exposure_survives_a_replay", "exposure_uses_only_what_was_known"}),
+        (forecast_firm, leak_in_history, {"exposure_survives_a_replay"}),
+    ],
+    ids=["component results", "spiffs", "history"],
+)
+def test_a_leak_of_more_than_credit_blocks_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+    firm: Callable[[], Books],
+    leak: Callable[[pytest.MonkeyPatch], None],
+    rules: set[str],
+) -> None:
+    assert broken_rules(checked_mart(firm())) == set()
+    leak(monkeypatch)
+    assert broken_rules(checked_mart(firm())) == rules

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 from pay_company import LONG_AGO, Books, at
 
 from assets.incentives.plan_features import describe_plans
@@ -103,3 +104,31 @@ def test_without_quotas_jumps_are_unknown() -> None:
     rows = features(books)
     assert (rows[2]["jump_amount"], rows[2]["is_cliff"], rows[2]["null_reason"]) == (None, None, "no_quota")
     assert rows[2]["is_accelerator"]
+
+
+def test_leverage_takes_all_components_together() -> None:
+    books = Books()
+    books.plan("plan", [])
+    books.seller("rep", "plan", "100000", target_incentive="20000")
+    base = {"plan_id": "plan", "version": 1, "recorded_at": LONG_AGO}
+    tiers = {"commission": [("0", "1"), ("1", "2")], "care": [("0", "1")]}
+    for component, combine, weight in (
+        ("commission", None, "0.5"),
+        ("care", "multiplicative", "1"),
+        ("pass", "gate", "0"),
+    ):
+        books.add(
+            "plan_components", **base, component=component, measure="revenue", weight=weight, combine=combine,
+            rate_basis="target" if component == "commission" else None, gate_attainment="0.5" if combine == "gate" else None,
+        )  # fmt: skip
+        books.quota("rep", "100000", component=component) if component != "commission" else None
+        for number, (edge, rate) in enumerate(tiers.get(component, []), start=1):
+            books.tier("plan", number, edge, rate, component=component)
+    t = books.tables()
+    made = describe_plans(
+        t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
+    ).collect()  # fmt: skip
+    # at 200 %: 20,000 x 0.5 x (1 + 2) of commission, doubled by care; the gate adds nothing
+    assert made["leverage"].unique().to_list() == [3.0]
+    rates = dict(made.filter(pl.col("tier") == 1).select("component", "base_rate").iter_rows())
+    assert rates == {"commission": 0.1, "care": 0.2}
