@@ -26,6 +26,7 @@ def clawbacks(
     plan_tiers: pl.LazyFrame,
     plan_assignments: pl.LazyFrame,
     component_results: pl.LazyFrame,
+    fiscal_calendar: pl.LazyFrame,
     fx_rates: pl.LazyFrame,
     reps: pl.LazyFrame,
     spiffs: pl.LazyFrame,
@@ -49,14 +50,16 @@ def clawbacks(
         plan_components=plan_components,
         plan_tiers=plan_tiers,
         plan_assignments=plan_assignments,
+        component_results=component_results,
         spiffs=spiffs,
         fx_rates=fx_rates,
+        fiscal_calendar=fiscal_calendar,
         reps=reps,
         company=company,
     )
     if not company.has("ledger"):
         return Made(CLAWBACKS.empty())
-    rows = list_clawbacks(open_books(tables, deal_incentives, component_results), ledger, subscriptions)
+    rows = list_clawbacks(open_books(tables, deal_incentives), ledger, subscriptions)
     unexpected = rows.filter(_c("expected_amount").is_null()).height
     return Made(rows.lazy(), {"clawbacks": rows.height, "clawbacks_not_recomputed": unexpected})
 

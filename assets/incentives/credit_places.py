@@ -7,10 +7,11 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.credits import book_credits, newest
+from assets.incentives.firm import Firm
 from assets.incentives.knowledge import Knowledge
 from assets.incentives.pay_periods import find_periods
 from assets.incentives.pay_tables import PayTables
-from assets.incentives.pricing import GRAIN, Firm
+from assets.incentives.pricing import GRAIN
 from assets.incentives.terms import PLACE, find_terms
 
 _LATER_EVENTS: Final = ("invoice", "cash")
@@ -18,7 +19,7 @@ _LATER_EVENTS: Final = ("invoice", "cash")
 
 def find_periods_today(places: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
     """`pay_periods.find_periods` with the newest quotas."""
-    return find_periods(places, firm.quotas, firm.company.fiscal_start_month, Knowledge.AS_FINAL)
+    return find_periods(places, firm, Knowledge.AS_FINAL)
 
 
 def place_credits(tables: PayTables, firm: Firm) -> pl.LazyFrame:

@@ -9,10 +9,11 @@ import polars as pl
 from assets.incentives.credit_places import place_credits
 from assets.incentives.credits import book_credits, newest
 from assets.incentives.exchange import Exchange
+from assets.incentives.firm import read_firm
 from assets.incentives.ledger_sums import place_entries
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.plans_today import PLAN, PlansToday, read_plans_today, read_results_today
-from assets.incentives.pricing import GRAIN, read_firm
+from assets.incentives.pricing import GRAIN
 from assets.incentives.seller_periods import SPAN, cut_into_segments, list_quotas_today, list_seller_periods
 
 _c = pl.col
@@ -59,7 +60,7 @@ class PayBooks:
         return booked.join(self.credits.lazy().drop("credit_id"), on=GRAIN)
 
 
-def open_books(tables: PayTables, deal_incentives: pl.LazyFrame, component_results: pl.LazyFrame) -> PayBooks:
+def open_books(tables: PayTables, deal_incentives: pl.LazyFrame) -> PayBooks:
     """Read plans, place credits, list pay periods."""
     plans = read_plans_today(tables.plans, tables.plan_components, tables.plan_tiers, tables.plan_assignments)
     firm = read_firm(tables)
@@ -71,7 +72,7 @@ def open_books(tables: PayTables, deal_incentives: pl.LazyFrame, component_resul
         .sort(GRAIN)
         .collect()
     )
-    results = read_results_today(component_results)
+    results = read_results_today(tables.component_results)
     spans = list_seller_periods(firm, placed, results, plans)
     quotas = list_quotas_today(firm)
     segments = cut_into_segments(spans, plans.terms)

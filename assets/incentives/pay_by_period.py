@@ -24,7 +24,6 @@ NEAR_SHARE: Final = 0.05
 def sum_periods(
     books: PayBooks,
     *,
-    fiscal_calendar: pl.LazyFrame,
     activities: pl.LazyFrame,
     ledger: pl.LazyFrame,
     clawbacks: pl.LazyFrame,
@@ -33,14 +32,13 @@ def sum_periods(
 
     Args:
         books: from `open_books`.
-        fiscal_calendar: core/fiscal_calendar.
         activities: core/activities.
         ledger: core/ledger.
         clawbacks: the mart.
     """
     company = books.tables.company
     spans = books.spans
-    parts = cut_into_parts(spans, fiscal_calendar)
+    parts = cut_into_parts(spans, books.tables.fiscal_calendar)
     bookings = books.credits.lazy().filter(
         _c("credit_type") == "primary", _c("credited_amount_final") > 0, _c("period_start").is_not_null()
     )

@@ -100,9 +100,7 @@ def read_plans_today(
 def read_results_today(component_results: pl.LazyFrame) -> pl.DataFrame:
     """Newest results: `rep_id`, `component`, `period_start`, `achieved`, one row each."""
     key = ["rep_id", "component", "period_start"]
-    if "recorded_at" in component_results.collect_schema():
-        return _newest(component_results, key).select(*key, "achieved").sort(key)
-    return component_results.select(*key, "achieved").sort(key).collect()
+    return _newest(component_results, key).select(*key, "achieved").sort(key)
 
 
 def _newest(rows: pl.LazyFrame, key: list[str]) -> pl.DataFrame:

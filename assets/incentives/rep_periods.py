@@ -51,15 +51,16 @@ def rep_periods(
         plan_components=plan_components,
         plan_tiers=plan_tiers,
         plan_assignments=plan_assignments,
+        component_results=component_results,
         spiffs=spiffs,
         fx_rates=fx_rates,
+        fiscal_calendar=fiscal_calendar,
         reps=reps,
         company=company,
     )
-    books = open_books(tables, deal_incentives, component_results)
+    books = open_books(tables, deal_incentives)
     rows = sum_periods(
         books,
-        fiscal_calendar=fiscal_calendar,
         activities=activities,
         ledger=ledger,
         clawbacks=clawbacks,

@@ -9,9 +9,9 @@ import polars as pl
 
 from assets.incentives.credit_places import find_periods_today
 from assets.incentives.credits import COMPONENT
+from assets.incentives.firm import Firm
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.plans_today import PLAN, PlansToday
-from assets.incentives.pricing import Firm
 from assets.methods.calendar import list_months
 from assets.methods.exact import as_money, divide_half_up, whole_cents
 

@@ -16,7 +16,7 @@ from assets.incentives.pay_books import PayBooks, open_books
 from assets.incentives.pay_by_period import sum_periods
 from tests.unit.incentives.pay_company import LONG_AGO, NAMES, Books, Row, at, frame
 
-MORE = ("ledger", "component_results", "activities", "subscriptions", "fiscal_calendar")
+MORE = ("ledger", "activities", "subscriptions")
 Q1 = date(2025, 1, 1)
 
 
@@ -39,7 +39,14 @@ class PaidBooks(Books):
             self.add("plan_tiers", **base, component=name, tier=number, from_attainment=edge, rate=rate)
 
     def achieve(self, rep: str, component: str, achieved: str, start: date = Q1) -> None:
-        self.add("component_results", rep_id=rep, component=component, period_start=start, achieved=achieved)
+        self.add(
+            "component_results",
+            rep_id=rep,
+            component=component,
+            period_start=start,
+            achieved=achieved,
+            recorded_at=LONG_AGO,
+        )
 
     def book(self, entry: str, rep: str, kind: str, amount: str, booked: str, deal: str = "", **facts: Any) -> None:  # fmt: skip
         row = {
@@ -69,7 +76,7 @@ class PaidBooks(Books):
 
     def opened(self) -> PayBooks:
         tables = self.tables()
-        return open_books(tables, price_deals(tables).collect().lazy(), self.more("component_results"))
+        return open_books(tables, price_deals(tables).collect().lazy())
 
     def clawbacks(self) -> dict[str, Row]:
         found = list_clawbacks(self.opened(), self.more("ledger"), self.more("subscriptions"))
@@ -79,7 +86,6 @@ class PaidBooks(Books):
         books = self.opened()
         return sum_periods(
             books,
-            fiscal_calendar=self.more("fiscal_calendar"),
             activities=self.more("activities"),
             ledger=self.more("ledger"),
             clawbacks=list_clawbacks(books, self.more("ledger"), self.more("subscriptions")).lazy(),
