@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from assets.incentives.firm import list_quotas
 from assets.incentives.knowledge import Knowledge, holds
-from assets.incentives.pay_periods import list_quotas
 from assets.methods.exact import UNIT, whole_cents
 
 _c = pl.col
