@@ -243,12 +243,21 @@ def _name_contents(panel: Panel) -> dict[str, str]:
     """Names by month: hashes of the facts dated in it or before, added up, so that no order of rows matters.
 
     A deal that is still active ends on the last day observed; only in that month does this shape a row, and it is dated
-    there. What happened, and how sellers were paid, shapes its own month alone. Merges shape every month.
+    there. What happened, and how sellers were paid, shapes its own month alone. Nothing of an account shapes a month before
+    its first close: owners and merges of before are dated there.
     """
+    closes = panel.accounts.select("account", "first_close").unique()
+    owners = panel.owners.join(closes, on="account", how="left")
+    owned = owners.select(
+        "account", "owner", "owned_from", known=pl.max_horizontal("owned_from", "first_close")
+    )
+    left = owners.drop_nulls("owned_to").select(
+        "account", "owner", "owned_to", known=pl.max_horizontal("owned_to", "first_close")
+    )
     merged = panel.callers.filter(
         _c("account_id") != panel.names["account_id"].gather(panel.callers["account"])
     )
-    known, own, always = [], [], []
+    known, own = [], []
     for seed in _SEEDS:
         place = panel.names.select(pl.struct(pl.all()).hash(seed)).to_series()
         seller = panel.sellers["rep_id"].hash(seed)
@@ -257,17 +266,17 @@ def _name_contents(panel: Panel) -> dict[str, str]:
         )
         known += [
             sums(panel.accounts.drop("account_id", "known_to"), "known_from"),
-            sums(panel.owners.drop("owned_to"), "owned_from"),
-            sums(panel.owners.drop_nulls("owned_to"), "owned_to"),
+            sums(owned, "known"),
+            sums(left, "known"),
+            sums(merged, "first_close"),
             sums(panel.deals.drop("active_to", "churned_on"), "active_from"),
             sums(panel.deals.select("place", "active_to", "churned_on"), "active_to"),
         ]
         own += [sums(panel.happened, "month"), sums(panel.intensity, "month")]
-        always.append(sums(merged.with_columns(month=pl.lit("")), "month"))
     contents = {}
     for month in panel.months:
         until = min(panel.observed_until, last_day_of(month))
-        so_far = [sum(n for at, n in facts.items() if at <= month) for facts in (*known, *always)]
+        so_far = [sum(n for at, n in facts.items() if at <= month) for facts in known]
         contents[month] = f"{until} {so_far} {[facts.get(month, 0) for facts in own]}"
     return contents
 

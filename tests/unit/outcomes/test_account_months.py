@@ -204,6 +204,14 @@ HELD = {"account_id": "A", "rep_id": "first", "role": "farmer", "valid_from": "2
         ([DEAL | {"churned_on": "2025-03-10"}], {}, "2025-03"),
         ([DEAL | {"observed_until": "2025-04-20"}], {}, "2025-04"),
         ([DEAL, DEAL | {"opportunity_id": "a", "account_id": "0", "closed_on": "2025-03-01"}], {}, "2025-03"),
+        (
+            [DEAL, DEAL | {"opportunity_id": "a", "account_id": "0", "closed_on": "2025-03-01"}],
+            {
+                "account_assignments": [HELD, HELD | {"account_id": "0", "valid_from": "2024-01-01"}],
+                "accounts": [{"account_id": "00", "merged_into_id": "0"}],
+            },
+            "2025-03",
+        ),
         ([DEAL | {"emcr": 0.2}], {}, "2025-01"),
         ([DEAL, DEAL | {"opportunity_id": "e", "closed_on": "2025-02-03", "segment": "small"}], {}, "2025-02"),
         ([DEAL], {"account_assignments": [HELD | {"valid_to": "2025-03-05"}]}, "2025-03"),
@@ -211,7 +219,7 @@ HELD = {"account_id": "A", "rep_id": "first", "role": "farmer", "valid_from": "2
         ([DEAL], {"customer_events": [COMPLAINT | {"event_id": "c", "date": "2025-04-02"}]}, "2025-04"),
         ([DEAL], {"accounts": [{"account_id": "B", "merged_into_id": "A"}]}, "2025-01"),
     ],
-    ids=["loss", "sight", "new account", "exposure", "second deal", "owner leaves", "owner comes", "event", "merge"],
+    ids=["loss", "sight", "new account", "new account long owned", "exposure", "second deal", "owner leaves", "owner comes", "event", "merge"],
 )  # fmt: skip
 def test_the_content_of_a_month_changes_with_what_it_may_know_and_with_nothing_later(
     prepared, deals, tables, first_changed
