@@ -88,9 +88,9 @@ def _histogram(distance: Floats, width: float, n: int, *, closed: bool) -> tuple
     """Midpoints and heights of bins by distance from the threshold; below it a bin holds its far edge, not its near one."""
     place = np.floor(distance / width) if closed else np.ceil(distance / width) - 1
     counts = np.bincount(place.astype(np.int64))[:-1]  # the last bin may reach past the data
-    middle: Floats = (np.arange(counts.size) + 0.5) * width
+    middle = (np.arange(counts.size, dtype=np.float64) + 0.5) * width
     height: Floats = counts / (n * width)
-    return middle, height
+    return middle.astype(np.float64), height
 
 
 def _rule_of_thumb(middle: Floats, height: Floats) -> float:

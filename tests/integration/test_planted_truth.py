@@ -68,3 +68,6 @@ def test_the_judgement_fails_where_a_promise_is_broken() -> None:
     )
     control = row(specification="control_future_plan", planted=1.0)
     assert "the control finds something" in sentences([control])
+    naive = [row(specification=NAIVE, estimate=1.3 * (1.1 if i % 2 else 1 / 1.1)) for i in range(100)]
+    assert "not shown to be wrong" in sentences(naive)
+    assert sentences([r | {"estimate": r["estimate"] * 0.9} for r in naive]) == ""
