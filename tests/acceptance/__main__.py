@@ -3,7 +3,8 @@ free core, half on two. Findings are kept in `--out` company by company, so an i
 
 It fails (exit 1) unless, for each outcome with a planted truth: the interval of the right specification holds the planted
 ratio in 90 to 99 of 100 companies, with harm and with the opposite planted; with nothing planted at most 10 say that there is
-something; negative controls find something in at most 10 of 100.
+something; negative controls find something in at most 10 of 100; the naive estimate of churn lies off the truth by more than
+three standard errors of its mean.
 """
 
 from __future__ import annotations

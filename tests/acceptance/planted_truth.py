@@ -141,6 +141,9 @@ def judge(table: pl.DataFrame, *, least: float = 0.90, most: float = 0.99, alarm
                 failures.append(f"{what}: {share['alarms']:.0%} false alarms")
             if row["effect"] != "none" and share["right_sign"] < least:
                 failures.append(f"{what}: the sign is right in only {share['right_sign']:.0%}")
+        # confounding moves the churn of able sellers' customers; complaints and lags have no confounder planted
+        if row["specification"] == NAIVE and row["outcome"] == "churn_180d" and abs(row["off"]) < 3:
+            failures.append(f"{what}: the naive estimate is not shown to be wrong")
         if row["specification"].startswith("control_") and share["alarms"] > alarms:
             failures.append(f"{what}: the control finds something in {share['alarms']:.0%}")
     return failures

@@ -19,13 +19,14 @@ import polars as pl
 from assets.methods.hazard import BLOCK_ROWS, Chunk, collapse_rows, fit_hazard
 
 SELLERS, STEPS, SEED = 1_000, 6, 7
+PIECE_ROWS = 2 * BLOCK_ROWS
 NAMES = ("constant", *(f"step {k}" for k in range(1, STEPS)), "segment", "exposure")
 WAYS = ("chunked", "cells", "statsmodels")
 
 
-def draw(rows: int, part: int, parts: int) -> pl.DataFrame:
+def draw(rows: int, part: int) -> pl.DataFrame:
     """Some persons' months, from their own numbers: small columns, as a panel would store them."""
-    n = (part + 1) * rows // parts - part * rows // parts
+    n = min(PIECE_ROWS, rows - part * PIECE_ROWS)
     rng = np.random.default_rng((SEED, part))
     seller = rng.integers(0, SELLERS, n, dtype=np.int16)
     step = rng.integers(0, STEPS, n, dtype=np.int8)
@@ -60,8 +61,7 @@ def lay_out(frame: pl.DataFrame, events: pl.Series, trials: pl.Series | None) ->
 
 
 def run(way: str, rows: int) -> None:
-    parts = max(1, rows // (2 * BLOCK_ROWS))
-    frames = [draw(rows, part, parts) for part in range(parts)]
+    frames = [draw(rows, part) for part in range(-(-rows // PIECE_ROWS))]
     started, cpu = time.perf_counter(), time.process_time()
     if way == "chunked":
         fit = fit_hazard(lambda: (lay_out(f, f["event"], None) for f in frames), NAMES, SELLERS)

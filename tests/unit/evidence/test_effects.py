@@ -119,6 +119,13 @@ def test_one_row_is_what_its_columns_say(table) -> None:
     assert (found["evidence_level"], found["test_family"], found["n_clusters"]) == (2, "primary", 45)
     assert found["events"] > 200
     assert found["e_value"] > found["e_value_bound"] >= 1
+    assert found["estimator"] == "partial likelihood within seller-period and days to end bin effects"
+    assert (
+        row(table, "churn_180d", SEPARATION[0])["estimator"]
+        == "Poisson with seller effects and period effects"
+    )
+    assert row(table, "churn_180d", "adjusted")["estimator"] == "complementary log-log hazard"
+    assert found["n"] < row(table, "churn_180d", "unadjusted")["n"]
     assert row(table, "refund_180d", HEADLINE)["scale"] == "risk ratio per +10 pp emcr"
     assert row(table, "complaint_180d", "unadjusted")["scale"] == "rate ratio per +10 pp emcr"
     assert row(table, "churn_180d", HEADLINE, "relative_intensity")["estimate"] == pytest.approx(

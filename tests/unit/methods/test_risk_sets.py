@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from assets.methods.poisson import PoissonFit, fit_poisson
-from assets.methods.risk_sets import expand_risk_sets, fit_stratified_cox
+from assets.methods.risk_sets import compare_clustered, expand_risk_sets, fit_stratified_cox
 
 ROSSI = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
 
@@ -85,3 +85,38 @@ def test_where_everybody_has_the_event_absorbed_effects_mislead_and_risk_sets_do
     assert (
         wrong.coefficients[-1] < truth - 0.05
     )  # away from nothing, whatever the sample: the baseline takes the frailty in
+
+
+def test_the_clustered_log_rank_test_is_the_plain_one_where_clusters_are_subjects() -> None:
+    rng = np.random.default_rng(5)
+    n = 4_000
+    group, time = rng.integers(0, 3, n), rng.exponential(size=n).round(2) + 0.01
+    event = (rng.uniform(size=n) < 0.6).astype(float)
+    ours = compare_clustered(group, time, event, np.arange(n))
+    statistics = pytest.importorskip("lifelines.statistics")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = statistics.multivariate_logrank_test(time, group, event)
+    assert ours is not None
+    assert ours.degrees_of_freedom == 2
+    # robust and model-based variance agree only up to sampling
+    assert ours.statistic == pytest.approx(theirs.test_statistic, rel=0.15)
+
+
+def test_subjects_in_clusters_are_no_independent_witnesses() -> None:
+    """Groups assigned by cluster, clusters of their own hazard: the plain test cries out, the clustered one keeps its level."""
+    plain = clustered = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        cluster = np.repeat(np.arange(60), 20)
+        time = rng.exponential(np.exp(-0.8 * rng.normal(size=60))[cluster])
+        event, group = np.ones(1_200), cluster % 2
+        tests = (compare_clustered(group, time, event, c) for c in (np.arange(1_200), cluster))
+        found = [t.p_value < 0.05 for t in tests if t is not None]
+        plain, clustered = plain + found[0], clustered + found[1]
+    assert plain > 30
+    assert clustered < 12
+
+
+def test_one_group_is_no_comparison() -> None:
+    assert compare_clustered(np.zeros(9, dtype=int), np.arange(1.0, 10), np.ones(9), np.arange(9)) is None

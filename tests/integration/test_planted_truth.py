@@ -1,0 +1,73 @@
+"""The small version of `python -m tests.acceptance`: one seed, all three effects, through the steps of the pipeline."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from tests.acceptance.planted_truth import EFFECTS, NAIVE, RIGHT, TRUTH, find, judge, summarise
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    folder = tmp_path_factory.mktemp("planted")
+    return pl.DataFrame([f.to_json() for effect in EFFECTS for f in find(folder, SEED, effect)])
+
+
+def test_every_outcome_and_effect_is_estimated(findings: pl.DataFrame) -> None:
+    pairs = findings.select("outcome", "effect").unique()
+    assert pairs.height == len(TRUTH) * len(EFFECTS)
+    assert {RIGHT, NAIVE, "control_shuffled_exposure", "control_future_plan"} <= set(
+        findings["specification"]
+    )
+
+
+def test_the_right_specification_holds_the_planted_ratio_and_its_sign(findings: pl.DataFrame) -> None:
+    right = findings.filter(specification=RIGHT)
+    covered = right.filter(pl.col("planted").is_between("lo", "hi"))
+    assert covered.height >= right.height - 1  # nine intervals of 95 %
+    planted = right.filter(pl.col("effect") != "none")
+    assert planted.select(((pl.col("estimate") > 1) == (pl.col("planted") > 1)).all()).item()
+
+
+def test_controls_find_nothing(findings: pl.DataFrame) -> None:
+    controls = findings.filter(pl.col("specification").str.starts_with("control_"))
+    alarms = controls.filter((pl.col("lo") > 1) | (pl.col("hi") < 1))
+    assert controls.height == 18
+    assert alarms.height <= 3
+
+
+def row(**changes: object) -> dict[str, object]:
+    base = {
+        "seed": 0,
+        "effect": "harm",
+        "outcome": "churn_180d",
+        "specification": RIGHT,
+        "planted": 1.3,
+        "estimate": 1.3,
+        "lo": 1.1,
+        "hi": 1.5,
+    }
+    return base | changes
+
+
+def test_the_judgement_fails_where_a_promise_is_broken() -> None:
+    def sentences(rows: list[dict[str, object]]) -> str:
+        return " | ".join(judge(summarise(pl.DataFrame(rows))))
+
+    good = [row(lo=1.31 if i < 5 else 1.1) for i in range(100)]
+    assert sentences(good) == ""
+    assert "holds the truth in 89%" in sentences([row(lo=1.31 if i < 11 else 1.1) for i in range(100)])
+    assert "holds the truth in 100%" in sentences([row() for _ in range(100)])
+    quiet = row(effect="none", planted=1.0, estimate=1.0, lo=0.9)
+    assert "11% false alarms" in sentences([quiet | ({"lo": 1.01} if i < 11 else {}) for i in range(100)])
+    assert "the sign is right in only 80%" in sentences(
+        [row(estimate=0.9 if i < 20 else 1.3) for i in range(100)]
+    )
+    control = row(specification="control_future_plan", planted=1.0)
+    assert "the control finds something" in sentences([control])
+    naive = [row(specification=NAIVE, estimate=1.3 * (1.1 if i % 2 else 1 / 1.1)) for i in range(100)]
+    assert "not shown to be wrong" in sentences(naive)
+    assert sentences([r | {"estimate": r["estimate"] * 0.9} for r in naive]) == ""
