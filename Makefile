@@ -13,8 +13,9 @@ demo: $(VENV)/.run-time
 ui: $(VENV)/.run-time
 	$(BIN)/aftersale ui
 
+# A worker a core; so that they don't fight over cores, each keeps to one thread of linear algebra.
 test: $(VENV)/.development
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
