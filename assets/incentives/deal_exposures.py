@@ -28,7 +28,7 @@ def deal_exposures(deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
         deal_incentives: the mart of that name.
 
     Returns:
-        One row per opportunity_id, in any order. `emcr`, `emcr_as_final`, `emcr_with_spiff`, `emcr_lowest`,
+        One row per opportunity_id, in any order. `emcr`, `emcr_as_final`, `emcr_forward`, `emcr_with_spiff`, `emcr_lowest`,
         `emcr_highest`, `base_rate` (weighted by credited money): money of pay per money of credit, Float64, eight
         decimals; `relative_intensity` = emcr / base_rate; `incentive_cost_share` = all added pay (primary, overlay,
         manager, SPIFF) / deal amount; `is_pivotal` (any primary); and of the primary seller with the largest split weight
@@ -67,6 +67,7 @@ def deal_exposures(deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
             "opportunity_id",
             c("pay").alias("emcr"),
             c("pay_final").alias("emcr_as_final"),
+            c("pay_emcr_forward").alias("emcr_forward"),
             c("pay_with_spiff").alias("emcr_with_spiff"),
             c("pay_emcr_lowest").alias("emcr_lowest"),
             c("pay_emcr_highest").alias("emcr_highest"),
@@ -95,7 +96,7 @@ def deal_exposures(deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-_BY_RATE: Final = ("emcr_lowest", "emcr_highest", "base_rate")
+_BY_RATE: Final = ("emcr_forward", "emcr_lowest", "emcr_highest", "base_rate")
 
 
 def _exact(money: pl.Expr) -> pl.Expr:

@@ -44,6 +44,7 @@ _REVENUE_ELSEWHERE: Final = (CONTINUED, "replaced", "merged")
 _EXPOSURES: Final = (
     "emcr",
     "emcr_as_final",
+    "emcr_forward",
     "emcr_with_spiff",
     "emcr_lowest",
     "emcr_highest",

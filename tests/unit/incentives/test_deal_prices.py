@@ -410,3 +410,19 @@ def test_row_order_does_not_change_the_bytes() -> None:
         rows.reverse()
     assert straight.equals(price_deals(books.tables()).sort(order).collect())
     assert straight.select(pl.struct(order).is_unique().all()).item()
+
+
+# ---- forecasts of deals ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_forecast_of_a_deal_weighs_its_sellers_by_their_credit(is_known: bool) -> None:
+    books = Books()
+    books.plan("flat", [("0", "0.08")])  # plans that need no quota: what comes is what is
+    books.plan("low", [("0", "0.03")] if is_known else P)  # without history no forecast
+    books.seller("A", "flat")
+    books.seller("B", "low", "250000")
+    books.win("deal", "A", "100000", "2025-02-10 12:00")
+    books.credit("deal", "A", "60000", "2025-02-10 12:00", split_weight="0.6")
+    books.credit("deal", "B", "40000", "2025-02-10 12:00", split_weight="0.4")
+    deal = deal_of(books)
+    assert deal["emcr_forward"] == (0.06 if is_known else None)
+    assert deal["emcr"] == (0.06 if is_known else 0.08)

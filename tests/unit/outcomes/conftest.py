@@ -71,7 +71,8 @@ def company() -> Callable[..., Company]:
 
 
 EXPOSURES = {
-    "opportunity_id": pl.String, "emcr": pl.Float64, "emcr_as_final": pl.Float64, "emcr_with_spiff": pl.Float64,
+    "opportunity_id": pl.String, "emcr": pl.Float64, "emcr_as_final": pl.Float64, "emcr_forward": pl.Float64,
+    "emcr_with_spiff": pl.Float64,
     "emcr_lowest": pl.Float64, "emcr_highest": pl.Float64, "base_rate": pl.Float64, "relative_intensity": pl.Float64,
     "incentive_cost_share": pl.Float64, "is_pivotal": pl.Boolean, "plan_id": pl.String, "version": pl.Int64,
     "tier": pl.Int64, "days_to_period_end": pl.Int64, "null_reason": pl.String, "rep_id": pl.String,
