@@ -24,7 +24,7 @@ class Caution(StrEnum):
 
 
 MEANINGS: dict[Caution, str] = {
-    Caution.FEW_CLUSTERS: "fewer than 40 sellers: the interval is a wild cluster bootstrap",
+    Caution.FEW_CLUSTERS: "fewer than 40 sellers: the interval is a wild cluster bootstrap, and too few of them give no number",
     Caution.FEW_EVENTS: "fewer than 20 events: no estimate is shown",
     Caution.IMMATURE_COHORT: "less than 80 % of the deals could have been watched to the horizon",
     Caution.TIMING_NOT_SEPARABLE: "the three within-seller rows do not agree on the sign: incentive and the time left in the pay period can't be told apart",

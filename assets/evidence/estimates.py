@@ -16,10 +16,17 @@ import polars as pl
 from assets.evidence.panels import Panel
 from assets.evidence.specifications import Exposure, Outcome, Specification
 from assets.methods.bands import inverted_cdf
-from assets.methods.clusters import FEW_CLUSTERS, Floats, Inference, bootstrap_scores, infer
+from assets.methods.clusters import (
+    FEW_CLUSTERS,
+    Floats,
+    Inference,
+    bootstrap_scores,
+    describe_influence,
+    infer,
+)
 from assets.methods.design import EstimationError, check_rank
-from assets.methods.hazard import expand_steps, fit_hazard
-from assets.methods.poisson import fit_poisson, mark_levels
+from assets.methods.hazard import HazardFit, expand_steps, fit_hazard
+from assets.methods.poisson import PoissonFit, fit_poisson, mark_levels
 from assets.methods.risk_sets import fit_stratified_cox
 from expectations.cautions import Caution
 
@@ -108,10 +115,7 @@ def estimate_effect(
         place, clusters = fit.place(_EXPOSURE), fit.scores.shape[0]
         if fit.events < MIN_EVENTS:
             return _without(sizes, Caution.FEW_EVENTS)
-        found = _infer(
-            float(fit.coefficients[place]), fit.information, fit.scores, place, float(fit.errors[place])
-        )
-        return _with(sizes, found, clusters, n, fit.events)
+        return _with(sizes, _infer(fit, place), clusters, n, fit.events)
     except EstimationError as error:
         return _without(sizes, _REASONS[error.reason])
 
@@ -202,10 +206,7 @@ def _fit_cloglog(
     fit = fit_hazard(
         lambda: expand_steps(design[:, keep], events, planned, cluster), [columns[j] for j in kept], clusters
     )
-    place = len(kept) - 1
-    seen = fit.scores[np.any(fit.scores != 0, axis=1)]
-    found = _infer(float(fit.coefficients[place]), fit.information, seen, place, float(fit.errors[place]))
-    return found, seen.shape[0]
+    return _infer(fit, len(kept) - 1), fit.scores.shape[0]
 
 
 def _independent(design: Floats) -> list[int]:
@@ -215,11 +216,13 @@ def _independent(design: Floats) -> list[int]:
     return [j for j in range(design.shape[1]) if j not in lost]
 
 
-def _infer(estimate: float, information: Floats, scores: Floats, place: int, error: float) -> Inference:
-    clusters = scores.shape[0]
+def _infer(fit: HazardFit | PoissonFit, place: int) -> Inference:
+    estimate, clusters = float(fit.coefficients[place]), fit.scores.shape[0]
     if clusters < FEW_CLUSTERS:
-        return bootstrap_scores(estimate, information, scores, place)
-    return infer(estimate, error, clusters)
+        return bootstrap_scores(
+            estimate, *describe_influence(fit.information, fit.scores, fit.by_cluster, place)
+        )
+    return infer(estimate, float(fit.errors[place]), clusters)
 
 
 def _compares_times(outcome: Outcome, specification: Specification, event_share: float) -> bool:
@@ -246,7 +249,7 @@ def _without(sizes: Estimate, caution: Caution) -> Estimate:
 
 def _with(sizes: Estimate, found: Inference, clusters: int, n: int, events: int) -> Estimate:
     few = {Caution.FEW_CLUSTERS} if clusters < FEW_CLUSTERS else set()
-    if not np.isfinite(found.error):
+    if not np.isfinite([found.error, found.lo, found.hi]).all():
         return _without(sizes, Caution.FEW_CLUSTERS)
     with np.errstate(over="ignore"):
         ratio = tuple(float(v) for v in np.exp([found.estimate, found.lo, found.hi]))

@@ -6,6 +6,7 @@ belongs to the estimator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,49 +75,78 @@ def infer(estimate: float, error: float, clusters: int, level: float = 0.95) -> 
 
 def bootstrap_scores(
     estimate: float,
-    information: Floats,
-    scores: Floats,
-    which: int,
+    influence: Floats,
+    leverage: Floats,
     *,
-    draws: int = 4_999,
+    draws: int = 1_999,
     seed: int = 0,
     level: float = 0.95,
 ) -> Inference:
-    """Wild cluster bootstrap of the scores for one coefficient (Kline and Santos 2012), for few clusters.
+    """Wild cluster bootstrap of the scores for one coefficient, with the null imposed (Kline and Santos 2012).
 
-    Every draw gives each cluster's score a random sign and studentises the moved coefficient with its own sandwich
-    variance; the interval is the bootstrap-t one, symmetric. With at most 12 clusters every vector of signs is taken
-    once, so nothing is random.
+    To first order, the influence of a cluster under a null b is influence + leverage x (estimate - b). Every draw gives each of
+    them a random sign, and studentises their sum with what the draw itself leaves over. Where few clusters carry most of
+    the information, scores at the estimate would be too small; those under the null are not. The interval holds every null that
+    is not rejected. With at most 12 clusters every vector of signs is taken once, so nothing is random.
 
     Args:
         estimate: the coefficient.
-        information: (p, p) as for `cluster_covariance`.
-        scores: (G, p) per cluster.
-        which: position of the coefficient.
+        influence: (G,) what each cluster's score moves the coefficient by; adds up to 0.
+        leverage: (G,) each cluster's share of the information on the coefficient; adds up to 1.
         draws: random sign vectors where not all are taken.
         seed: of the signs.
         level: of the interval.
+
+    Returns:
+        The inference; NaN limits where no null can be rejected at all (fewer than 6 clusters).
     """
-    count = scores.shape[0]
-    if count < 2:
+    count = influence.size
+    error = float(np.sqrt(count / max(count - 1, 1) * (influence**2).sum()))
+    if count < 2 or not error > 0:
         return Inference(estimate, np.nan, np.nan, np.nan, np.nan)
-    influence = scores @ np.linalg.inv(information)[which]  # what each cluster moves the coefficient by
     if count <= _ENUMERATED:
         signs = 1.0 - 2.0 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
     else:
         signs = 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, (draws, count))
-    moved = signs * influence
-    total = moved.sum(axis=1)
-    scale = np.sqrt(count / (count - 1))
-    # a draw's own variance is taken about its mean, or a draw of equal signs would look certain
-    errors = scale * np.sqrt(((moved - total[:, None] / count) ** 2).sum(axis=1))
-    error = scale * float(np.sqrt((influence**2).sum()))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistics = np.where(errors > 0, np.abs(total) / errors, np.inf)
-    found = abs(estimate) / error if error > 0 else np.nan
-    reach = float(np.quantile(statistics, level, method="inverted_cdf")) * error
-    p_value = float(np.mean(statistics >= found * (1 - 1e-12)))
-    return Inference(estimate, error, estimate - reach, estimate + reach, p_value)
+    spread = float(np.sqrt((influence**2).sum()))
+
+    def p_value(null: float) -> float:
+        moved = signs * (influence + leverage * (estimate - null))
+        total = moved.sum(axis=1)
+        left = np.sqrt(((moved - total[:, None] * leverage) ** 2).sum(axis=1))
+        found = abs(estimate - null) / spread
+        return float(np.mean(np.abs(total) >= found * left * (1 - 1e-12)))
+
+    limits = [_last_kept(p_value, estimate, side * error, 1 - level) for side in (-1, 1)]
+    return Inference(estimate, error, limits[0], limits[1], p_value(0.0))
+
+
+def _last_kept(p_value: Callable[[float], float], estimate: float, error: float, least: float) -> float:
+    """The null furthest from the estimate, in the direction of `error`, that is not rejected; NaN where none is rejected."""
+    near, far = 0.0, 4.0
+    while p_value(estimate + far * error) > least:
+        near, far = far, far * 2
+        if far > 1_000:
+            return np.nan
+    for _ in range(20):
+        middle = (near + far) / 2
+        near, far = (middle, far) if p_value(estimate + middle * error) > least else (near, middle)
+    return estimate + far * error
+
+
+def describe_influence(
+    information: Floats, scores: Floats, by_cluster: Floats, which: int
+) -> tuple[Floats, Floats]:
+    """Influence and leverage of each cluster on one coefficient, as `bootstrap_scores` takes them.
+
+    Args:
+        information: (p, p) of all clusters.
+        scores: (G, p) of each.
+        by_cluster: (G, p, p) information of each.
+        which: position of the coefficient.
+    """
+    direction = np.linalg.inv(information)[which]
+    return scores @ direction, by_cluster @ direction @ direction / direction[which]
 
 
 def sum_by_cluster(rows: Floats, cluster: Ints, clusters: int) -> Floats:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from assets.methods.clusters import Floats, Ints, cluster_covariance, sum_by_cluster
+from assets.methods.clusters import FEW_CLUSTERS, Floats, Ints, cluster_covariance, sum_by_cluster
 from assets.methods.design import EstimationError, check_rank, solve_step
 
 BLOCK_ROWS: Final = 1 << 16
@@ -61,7 +61,8 @@ class HazardFit:
         names: (p,) covariates.
         coefficients: (p,) log hazard ratios.
         information: (p, p) observed information.
-        scores: (G, p) score of each cluster at the maximum.
+        scores: (G, p) score of each cluster with rows at the maximum.
+        by_cluster: (G, p, p) information of each of them where they are few, else (0, p, p).
         covariance: (p, p) cluster-robust.
         log_likelihood: at the maximum, up to the binomial coefficients.
         n: trials.
@@ -72,6 +73,7 @@ class HazardFit:
     coefficients: Floats
     information: Floats
     scores: Floats
+    by_cluster: Floats
     covariance: Floats
     log_likelihood: float
     n: int
@@ -111,19 +113,24 @@ def fit_hazard(chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clus
     except EstimationError:
         coefficients = survey.guess()  # some blocks may be separated where the whole is not
     coefficients = _climb(lambda: reblock(chunks()), coefficients, survey, names, _SETTLED)
-    scores = np.zeros((clusters, len(names)))
-    information = np.zeros((len(names), len(names)))
+    width = len(names)
+    scores, seen = np.zeros((clusters, width)), np.zeros(clusters, dtype=bool)
+    information = np.zeros((width, width))
+    by_cluster = np.zeros((clusters if clusters < FEW_CLUSTERS else 0, width, width))
     log_likelihood = 0.0
     for block in reblock(chunks()):
         u, w, likelihood = _derivatives(block, coefficients)
         scores += sum_by_cluster(block.x * u[:, None], block.cluster, clusters)
+        seen[block.cluster] = True
         information += (block.x * w[:, None]).T @ block.x
+        for place in range(by_cluster.shape[0]):
+            own = block.cluster == place
+            by_cluster[place] += (block.x[own] * w[own, None]).T @ block.x[own]
         log_likelihood += likelihood
-    seen = scores[np.any(scores != 0, axis=1)]
     n = int(survey.n)
     return HazardFit(
-        tuple(names), coefficients, information, scores, cluster_covariance(information, seen, n), log_likelihood, n,
-        int(survey.events),
+        tuple(names), coefficients, information, scores[seen], by_cluster[seen[: by_cluster.shape[0]]],
+        cluster_covariance(information, scores[seen], n), log_likelihood, n, int(survey.events),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from scipy.special import gammaln
 
-from assets.methods.clusters import Floats, Ints, cluster_covariance, sum_by_cluster
+from assets.methods.clusters import FEW_CLUSTERS, Flags, Floats, Ints, cluster_covariance, sum_by_cluster
 from assets.methods.design import EstimationError, check_rank, solve_step
 
 _SETTLED: Final = 1e-10  # Newton's decrement: the next step would move nothing that is printed
@@ -42,6 +42,7 @@ class PoissonFit:
         coefficients: (K - 1 + p,) log rate ratios.
         information: (K - 1 + p, K - 1 + p) of the concentrated likelihood.
         scores: (G, K - 1 + p) score of each cluster that has rows left.
+        by_cluster: (G, K - 1 + p, K - 1 + p) information of each of them where they are few, else none.
         covariance: (K - 1 + p, K - 1 + p) cluster-robust.
         log_likelihood: Poisson log-likelihood with the effects at their best.
         n: rows in groups with an event, each counted once per step with time at risk.
@@ -55,6 +56,7 @@ class PoissonFit:
     coefficients: Floats
     information: Floats
     scores: Floats
+    by_cluster: Floats
     covariance: Floats
     log_likelihood: float
     n: int
@@ -115,10 +117,14 @@ def fit_poisson(
     coefficients = model.climb(steps, kept)
     score, information, log_likelihood = model.derive(coefficients, by_row=True)
     clusters = np.unique(cluster, return_inverse=True)[1].astype(np.int64)
-    scores = sum_by_cluster(score, clusters, int(clusters.max()) + 1)
+    count = int(clusters.max()) + 1
+    scores = sum_by_cluster(score, clusters, count)
+    few = range(count if count < FEW_CLUSTERS else 0)
+    parts = [model.inform(coefficients, clusters == place) for place in few]
+    by_cluster = np.array(parts).reshape(len(few), *information.shape)
     n = int((risk > 0).sum())
     return PoissonFit(
-        kept, tuple(names[j] for j in sorted(lost)), coefficients, information, scores,
+        kept, tuple(names[j] for j in sorted(lost)), coefficients, information, scores, by_cluster,
         cluster_covariance(information, scores, n), log_likelihood, n, order.size, round(float(events.sum())), int(starts.size),
     )  # fmt: skip
 
@@ -147,15 +153,9 @@ class _Concentrated:
 
     def derive(self, coefficients: Floats, *, by_row: bool = False) -> tuple[Floats, Floats, float]:
         """Score ((q,), or (n, q) by row), information (q, q) and log-likelihood; steps come before covariates."""
-        steps = self.risk.shape[1] - 1
-        baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
-        linear = self.x @ coefficients[steps:]
-        weight = np.exp(linear - np.maximum.reduceat(linear, self.starts)[self.place])
-        expected = self.risk * baseline * weight[:, None]
-        sums = np.add.reduceat(expected.sum(axis=1), self.starts)
-        expected *= (self.totals / sums)[self.place, None]
+        expected, mean, share = self.expect(coefficients)
+        steps = share.shape[1]
         mass, later = expected.sum(axis=1), expected[:, 1:]
-        mean = np.add.reduceat(self.x * mass[:, None], self.starts, axis=0) / self.totals[:, None]
         left = self.events.sum(axis=1) - mass
         width = coefficients.size
         information = np.zeros((width, width))
@@ -169,7 +169,6 @@ class _Concentrated:
                 score[part, steps:] = centred * left[part, None]
             else:
                 score[steps:] += centred.T @ left[part]
-        share = np.add.reduceat(later, self.starts, axis=0) / self.totals[:, None]
         information[steps:, :steps] = information[:steps, steps:].T
         information[:steps, :steps] = np.diag(later.sum(axis=0)) - (share * self.totals[:, None]).T @ share
         moved = self.events[:, 1:] - later
@@ -178,6 +177,32 @@ class _Concentrated:
         else:
             score[:steps] = moved.sum(axis=0)
         return score, information, self._height(expected)
+
+    def expect(self, coefficients: Floats) -> tuple[Floats, Floats, Floats]:
+        """(n, K) expected events, and by group the means that they give: (groups, p) of x, (groups, K - 1) of the later steps."""
+        steps = self.risk.shape[1] - 1
+        baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
+        linear = self.x @ coefficients[steps:]
+        weight = np.exp(linear - np.maximum.reduceat(linear, self.starts)[self.place])
+        expected = self.risk * baseline * weight[:, None]
+        sums = np.add.reduceat(expected.sum(axis=1), self.starts)
+        expected *= (self.totals / sums)[self.place, None]
+        by_group = self.totals[:, None]
+        mean = np.add.reduceat(self.x * expected.sum(axis=1)[:, None], self.starts, axis=0) / by_group
+        share = np.add.reduceat(expected[:, 1:], self.starts, axis=0) / by_group
+        return expected, mean, share
+
+    def inform(self, coefficients: Floats, own: Flags) -> Floats:
+        """(q, q) part of the information that some rows give; over all rows it adds up to the whole."""
+        expected, mean, share = self.expect(coefficients)
+        expected, place = expected[own], self.place[own]
+        steps = np.eye(expected.shape[1])[1:]
+        information = np.zeros((coefficients.size, coefficients.size))
+        # each step of a row is a point: which later step it is, and its covariates, less their means in the group
+        for k in range(expected.shape[1]):
+            point = np.concatenate([steps[:, k] - share[place], self.x[own] - mean[place]], axis=1)
+            information += (point * expected[:, k, None]).T @ point
+        return information
 
     def _height(self, expected: Floats) -> float:
         hit = np.nonzero(self.events)
