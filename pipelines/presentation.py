@@ -227,5 +227,6 @@ _GROUPS = {
     "conduct_indicators": "evidence",
     "value_drift": "evidence",
     "plan_change_effects": "evidence",
+    "customer_distance": "evidence",
     "board_scorecard": "board",
 }

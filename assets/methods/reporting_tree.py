@@ -36,7 +36,8 @@ def measure_distances(lines: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             starts_on="valid_from",
             ends_before=pl.min_horizontal(
-                _c("valid_to").fill_null(FOREVER), _c("valid_from").shift(-1).over("rep_id").fill_null(FOREVER)
+                _c("valid_to").fill_null(FOREVER),
+                _c("valid_from").shift(-1).over("rep_id").fill_null(FOREVER),
             ),
             _on_board=_c("is_board").fill_null(value=False),
         )
@@ -45,13 +46,21 @@ def measure_distances(lines: pl.DataFrame) -> pl.DataFrame:
     is_top = _c("_on_board") | _c("manager_id").is_null()
     found = [
         held.filter(is_top).select(
-            "rep_id", "starts_on", "ends_before", distance=pl.lit(0, pl.Int64), is_board_assumed=~_c("_on_board")
+            "rep_id",
+            "starts_on",
+            "ends_before",
+            distance=pl.lit(0, pl.Int64),
+            is_board_assumed=~_c("_on_board"),
         )
     ]
     below = held.filter(~is_top).select("rep_id", "manager_id", "starts_on", "ends_before")
     while found[-1].height:
         above = found[-1].select(
-            _c("rep_id").alias("manager_id"), "distance", "is_board_assumed", _from="starts_on", _to="ends_before"
+            _c("rep_id").alias("manager_id"),
+            "distance",
+            "is_board_assumed",
+            _from="starts_on",
+            _to="ends_before",
         )
         found.append(
             below.join(above, on="manager_id", how="inner")

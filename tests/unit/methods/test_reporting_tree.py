@@ -107,7 +107,11 @@ def test_a_root_that_nobody_marked_counts_as_the_board_and_says_so() -> None:
 
 
 def test_the_nearest_board_member_on_the_path_counts() -> None:
-    lines: list[Line] = [("chair", None, 0, None, True), ("ceo", "chair", 0, None, True), ("p1", "ceo", 0, None, False)]
+    lines: list[Line] = [
+        ("chair", None, 0, None, True),
+        ("ceo", "chair", 0, None, True),
+        ("p1", "ceo", 0, None, False),
+    ]
     assert ask(lines, ["p1"])["p1", 0] == (1, False)
 
 
