@@ -512,6 +512,34 @@ _ALL: list[Column] = [
         loss_ratio_per_step_lo="Lower end of the 95 % interval, clustered by customer.",
         loss_ratio_per_step_hi="Upper end of the 95 % interval, clustered by customer.",
     ),
+    # ---- needs ------------------------------------------------------------------------------------------------------------
+    _category("solicitation", "Whether the firm had asked (solicited), or not; the two are never put together.", "solicited unsolicited unknown"),
+    *_words(
+        Kind.COUNT,
+        "needs",
+        needs_by_sellers="Needs that a seller wrote down within 90 days of their being voiced first.",
+        needs_by_others="Needs that anybody else wrote down in that time: support, complaints, surveys, exits, research.",
+        needs_by_both="Needs that both wrote down.",
+        needs_watched="Needs that could be followed for 365 days after they were written down.",
+        needs_met="Of these, needs for which something shipped, or which the customer said were met.",
+    ),
+    *_words(
+        Kind.ESTIMATE,
+        "needs",
+        needs_estimate="All needs, heard or not (Chapman's capture-recapture); null with fewer than seven heard by both.",
+        needs_estimate_lo="Lower end of the 95 % log-normal interval.",
+        needs_estimate_hi="Upper end of the 95 % log-normal interval.",
+    ),
+    *_share(
+        seller_capture_rate="`needs_by_sellers` over `needs_estimate`.",
+        seller_capture_rate_lo="Lower end of its 95 % interval.",
+        seller_capture_rate_hi="Upper end of its 95 % interval.",
+        met_365d="`needs_met` over `needs_watched`.",
+        met_365d_lo="Lower end of the 95 % Wilson interval.",
+        met_365d_hi="Upper end of the 95 % Wilson interval.",
+    ),
+    Column("needs_null_reason", Kind.TEXT, "Why there is no estimate: too_few_heard_by_both, few_people."),
+    Column("needs_caveat", Kind.TEXT, "What the estimate assumes."),
     # ---- incentive value ------------------------------------------------------------------------------------------------
     *_words(
         Kind.MONEY,

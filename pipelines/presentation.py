@@ -228,5 +228,6 @@ _GROUPS = {
     "value_drift": "evidence",
     "plan_change_effects": "evidence",
     "customer_distance": "evidence",
+    "unmet_needs": "evidence",
     "board_scorecard": "board",
 }

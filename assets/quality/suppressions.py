@@ -35,6 +35,7 @@ def suppressions(
     quota_bunching: pl.LazyFrame,
     plan_change_effects: pl.LazyFrame,
     customer_distance: pl.LazyFrame,
+    unmet_needs: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -51,5 +52,6 @@ def suppressions(
             "quota_bunching": quota_bunching.with_columns(dimension=pl.lit("plan")),
             "plan_change_effects": plan_change_effects.with_columns(dimension=_c("outcome")),
             "customer_distance": customer_distance.with_columns(dimension=pl.lit("segment")),
+            "unmet_needs": unmet_needs,
         }
     )

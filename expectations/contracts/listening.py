@@ -51,4 +51,31 @@ CUSTOMER_DISTANCE = Table(
     do_not="Do not read `fidelity` as the share of all that customers said: it begins with what was written down.",
 )  # fmt: skip
 
-TABLES = (CUSTOMER_DISTANCE,)
+UNMET_NEEDS = Table(
+    Layer.MARTS,
+    "unmet_needs",
+    title="What is not being heard: needs told to sellers, to others, to both, and the rest.",
+    grain="one row per dimension, value, fiscal quarter and kind of feedback",
+    key=("dimension", "value", "quarter", "solicitation"),
+    columns=(
+        *pick(VOCABULARY, "dimension!! value!!"),
+        replace(VOCABULARY["quarter"], presence=Presence.REQUIRED, description="Fiscal quarter in which the need was voiced first, or `all`."),
+        *pick(
+            VOCABULARY,
+            "solicitation!! needs_by_sellers needs_by_others needs_by_both needs_estimate needs_estimate_lo needs_estimate_hi "
+            "seller_capture_rate seller_capture_rate_lo seller_capture_rate_hi needs_watched needs_met met_365d met_365d_lo met_365d_hi "
+            "needs_null_reason needs_caveat!! n n_accounts n_sellers suppressed!!",
+        ),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("n").is_null(), SUPPRESSED_IS_NULL),
+        Rule("nobody_hears_more_than_there_is", _c("needs_estimate") >= _c("n") - 1e-6, "What was heard is part of all."),
+        Rule("needs_are_heard_by_somebody", _c("n") == _c("needs_by_sellers") + _c("needs_by_others") - _c("needs_by_both"), "Two lists, one overlap."),
+        *map(_holds, ("needs_estimate", "seller_capture_rate", "met_365d")),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT value AS segment, solicitation, n, needs_estimate, needs_estimate_lo, needs_estimate_hi, seller_capture_rate FROM marts.unmet_needs WHERE dimension = 'segment' AND quarter = 'all' ORDER BY ALL",
+    do_not="Do not add solicited and unsolicited needs: what was asked for says little about what is said unasked.",
+)  # fmt: skip
+
+TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS)
