@@ -229,5 +229,6 @@ _GROUPS = {
     "plan_change_effects": "evidence",
     "customer_distance": "evidence",
     "unmet_needs": "evidence",
+    "market_shifts": "evidence",
     "board_scorecard": "board",
 }

@@ -36,6 +36,7 @@ def suppressions(
     plan_change_effects: pl.LazyFrame,
     customer_distance: pl.LazyFrame,
     unmet_needs: pl.LazyFrame,
+    market_shifts: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -53,5 +54,6 @@ def suppressions(
             "plan_change_effects": plan_change_effects.with_columns(dimension=_c("outcome")),
             "customer_distance": customer_distance.with_columns(dimension=pl.lit("segment")),
             "unmet_needs": unmet_needs,
+            "market_shifts": market_shifts.with_columns(dimension=pl.lit("theme")),
         }
     )

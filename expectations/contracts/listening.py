@@ -8,7 +8,7 @@ import polars as pl
 
 from expectations.columns import VOCABULARY
 from expectations.contracts.evidence import SUPPRESSED_IS_NULL
-from expectations.model import Audience, Layer, Presence, Rule, Table, pick
+from expectations.model import Audience, Layer, Presence, Reference, Rule, Table, pick
 
 _c = pl.col
 
@@ -78,4 +78,33 @@ UNMET_NEEDS = Table(
     do_not="Do not add solicited and unsolicited needs: what was asked for says little about what is said unasked.",
 )  # fmt: skip
 
-TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS)
+MARKET_SHIFTS = Table(
+    Layer.MARTS,
+    "market_shifts",
+    title="Shifts in what customers speak of: when they came, and when the firm saw, decided and shipped.",
+    grain="one row per theme and channel",
+    key=("theme_id", "channel"),
+    columns=(
+        *pick(VOCABULARY, "theme_id!!"),
+        replace(VOCABULARY["channel"], presence=Presence.REQUIRED, values=(), description="Who heard it: seller, support, ..., or `all`."),
+        *pick(
+            VOCABULARY,
+            "is_shift change_on change_on_lo change_on_hi share_before share_after change_p change_q changes_found weeks "
+            "seen_on seen_days seen_censored board_seen_on board_seen_days board_seen_censored decided_on decided_days decided_censored "
+            "shipped_on shipped_days shipped_censored half_peak_on decided_before_half_peak false_alarm_weeks!! false_discovery_rate!! "
+            "shift_null_reason n n_accounts n_sellers suppressed!!",
+        ),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("n").is_null(), SUPPRESSED_IS_NULL),
+        Rule("what_is_no_shift_says_why", _c("is_shift") | _c("shift_null_reason").is_not_null(), "Never null, never silent."),
+        Rule("nothing_is_seen_before_it_comes", (_c("seen_on") >= _c("change_on")) & (_c("decided_on") >= _c("change_on")), "Time runs forward."),
+        Rule("the_change_lies_in_its_interval", (_c("change_on_lo") <= _c("change_on")) & (_c("change_on") <= _c("change_on_hi")), "An interval holds its estimate."),
+    ),
+    references=(Reference("theme_id", "themes"),),
+    audience=Audience.WIDE,
+    query="SELECT theme_id, channel, change_on, change_on_lo, change_on_hi, seen_days, board_seen_days, decided_days, decided_censored FROM marts.market_shifts WHERE is_shift ORDER BY ALL",
+    do_not="Do not take `no_shift_found` for proof that nothing changed: slow drifts and small themes stay unseen.",
+)  # fmt: skip
+
+TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS, MARKET_SHIFTS)
