@@ -573,6 +573,26 @@ _ALL: list[Column] = [
     Column("decided_before_half_peak", Kind.FLAG, "Whether the firm decided before the theme had gone half the way to its peak."),
     Column("false_alarm_weeks", Kind.ESTIMATE, "Mean weeks between false alarms of the CUSUM on a theme that does not change.", "weeks", minimum=0),
     Column("shift_null_reason", Kind.TEXT, "Why no shift is told: no_shift_found, too_few_items (under 30), too_few_weeks (under 20), few_people."),
+    # ---- style ------------------------------------------------------------------------------------------------------------
+    *_share(
+        outbound_pressure="Share of activities that are outbound and were not asked for.",
+        touches_after_refusal_share="Share of outbound activities to customers who had asked not to be contacted.",
+        discovery_share="Share of activities that are meetings, demos and visits.",
+    ),
+    Column("calls_per_account_month", Kind.ESTIMATE, "Outbound calls per account and calendar month with any activity.", "calls per account-month", minimum=0),
+    Column("needs_per_deal", Kind.ESTIMATE, "Needs that sellers wrote down unasked, per deal won.", "needs per deal", minimum=0),
+    Column("month_end_extra_discount", Kind.ESTIMATE, "Mean discount of deals closed in the last five days of a month less that of the others.", "share of 1"),
+    *_words(
+        Kind.ESTIMATE,
+        "standard deviations",
+        style_composite="Mean of the parts: positive is harder selling than the firm's mean team-quarter.",
+        **{
+            f"{name}_part": f"`{name}` against all team-quarters shown, turned so that positive is harder selling."
+            for name in ("outbound_pressure", "calls_per_account_month", "touches_after_refusal_share", "discovery_share", "needs_per_deal", "month_end_extra_discount", "sustained_effort")
+        },
+    ),
+    Column("composite_parts", Kind.COUNT, "Parts of the composite that the firm's sources can tell.", "parts", minimum=0),
+    *_share(composite_weight="Weight of each of these parts in the composite."),
     # ---- incentive value ------------------------------------------------------------------------------------------------
     *_words(
         Kind.MONEY,

@@ -230,5 +230,6 @@ _GROUPS = {
     "customer_distance": "evidence",
     "unmet_needs": "evidence",
     "market_shifts": "evidence",
+    "selling_style": "evidence",
     "board_scorecard": "board",
 }

@@ -37,6 +37,7 @@ def suppressions(
     customer_distance: pl.LazyFrame,
     unmet_needs: pl.LazyFrame,
     market_shifts: pl.LazyFrame,
+    selling_style: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -55,5 +56,6 @@ def suppressions(
             "customer_distance": customer_distance.with_columns(dimension=pl.lit("segment")),
             "unmet_needs": unmet_needs,
             "market_shifts": market_shifts.with_columns(dimension=pl.lit("theme")),
+            "selling_style": selling_style.with_columns(dimension=pl.lit("team")),
         }
     )

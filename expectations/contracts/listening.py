@@ -107,4 +107,37 @@ MARKET_SHIFTS = Table(
     do_not="Do not take `no_shift_found` for proof that nothing changed: slow drifts and small themes stay unseen.",
 )  # fmt: skip
 
-TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS, MARKET_SHIFTS)
+_PARTS = (
+    "outbound_pressure calls_per_account_month touches_after_refusal_share discovery_share needs_per_deal month_end_extra_discount "
+    "sustained_effort"
+)
+
+SELLING_STYLE = Table(
+    Layer.MARTS,
+    "selling_style",
+    title="How teams sell: hard or soft, part by part and in one composite.",
+    grain="one row per team and fiscal quarter; team `all`",
+    key=("team", "quarter"),
+    columns=(
+        replace(VOCABULARY["team"], presence=Presence.REQUIRED, description="Team as known today, `all`, or `unknown`."),
+        replace(VOCABULARY["quarter"], presence=Presence.REQUIRED),
+        *pick(
+            VOCABULARY,
+            f"{_PARTS} style_composite composite_parts composite_weight {' '.join(f'{name}_part' for name in _PARTS.split())} "
+            "won_deals n n_accounts n_sellers suppressed!!",
+        ),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("n").is_null(), SUPPRESSED_IS_NULL),
+        Rule(
+            "the_composite_is_the_mean_of_its_parts",
+            (_c("style_composite") - pl.sum_horizontal(f"{name}_part" for name in _PARTS.split()) * _c("composite_weight")).abs() < 1e-6,
+            "Published parts add up to what is published of them.",
+        ),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT quarter, outbound_pressure, discovery_share, needs_per_deal, style_composite FROM marts.selling_style WHERE team = 'all' ORDER BY quarter",
+    do_not="Do not rank teams by the composite: it says how they sell, not what became of their customers.",
+)  # fmt: skip
+
+TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS, MARKET_SHIFTS, SELLING_STYLE)
