@@ -228,5 +228,9 @@ _GROUPS = {
     "value_drift": "evidence",
     "incentive_effects": "evidence",
     "plan_change_effects": "evidence",
+    "customer_distance": "evidence",
+    "unmet_needs": "evidence",
+    "market_shifts": "evidence",
+    "selling_style": "evidence",
     "board_scorecard": "board",
 }

@@ -8,10 +8,11 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
+from assets.core.ownership import held_assignments, owner_on
 from assets.core.touches import count_by_day, has_touches, outbound_touches
 from assets.outcomes.active_deals import active_deals
 from assets.outcomes.observation import has_churn_source
-from assets.outcomes.ownership import held_assignments, owner_intensity, owner_on
+from assets.outcomes.ownership import owner_intensity
 from assets.table import table_asset
 from expectations.contracts.outcomes import ACCOUNT_SPELLS
 

@@ -16,10 +16,11 @@ import polars as pl
 
 from assets.company import Company
 from assets.core.directory import Directory
+from assets.core.ownership import held_assignments, owner_spells
 from assets.methods.calendar import last_day_of
 from assets.outcomes.active_deals import active_deals
 from assets.outcomes.churn import deals_of_subscriptions
-from assets.outcomes.ownership import held_assignments, owner_intensity, owner_spells
+from assets.outcomes.ownership import owner_intensity
 
 _c = pl.col
 

@@ -34,6 +34,10 @@ def suppressions(
     sales_rhythm: pl.LazyFrame,
     quota_bunching: pl.LazyFrame,
     plan_change_effects: pl.LazyFrame,
+    customer_distance: pl.LazyFrame,
+    unmet_needs: pl.LazyFrame,
+    market_shifts: pl.LazyFrame,
+    selling_style: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -49,5 +53,9 @@ def suppressions(
             "sales_rhythm": sales_rhythm,
             "quota_bunching": quota_bunching.with_columns(dimension=pl.lit("plan")),
             "plan_change_effects": plan_change_effects.with_columns(dimension=_c("outcome")),
+            "customer_distance": customer_distance.with_columns(dimension=pl.lit("segment")),
+            "unmet_needs": unmet_needs,
+            "market_shifts": market_shifts.with_columns(dimension=pl.lit("theme")),
+            "selling_style": selling_style.with_columns(dimension=pl.lit("team")),
         }
     )

@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.methods.calendar import count_business_days
+from assets.voice.themes import replace_theme, resolve_themes
 
 WAY: Final = ("expressed", "captured", "triaged", "decided", "shipped", "told_back")
 BOARD: Final = "board_seen"
@@ -166,17 +167,17 @@ def _add_board_reports(
     items: pl.LazyFrame, board_reports: pl.LazyFrame, themes: pl.LazyFrame, end: datetime
 ) -> pl.LazyFrame:
     """`board_seen`: the first event of that name, or the first report after capture that names the item's theme."""
-    surviving = _resolve_themes(themes)
+    surviving = resolve_themes(themes)
     reports = (
         board_reports.filter(_c("sent_at") < end)
         .select("sent_at", _c("theme_ids").alias("theme_id"))
         .explode("theme_id", empty_as_null=False, keep_nulls=False)
-        .pipe(_replace_theme, surviving)
+        .pipe(replace_theme, surviving)
         .unique()
     )
     seen = (
         items.select("feedback_id", "theme_id", "captured")
-        .pipe(_replace_theme, surviving)
+        .pipe(replace_theme, surviving)
         .join(reports, on="theme_id", how="inner")
         .filter(_c("sent_at") >= _c("captured"))
         .group_by("feedback_id")
@@ -186,22 +187,6 @@ def _add_board_reports(
     return items.join(seen, on="feedback_id", how="left").with_columns(
         pl.min_horizontal(event, "reported").alias(BOARD)
     )
-
-
-def _resolve_themes(themes: pl.LazyFrame) -> pl.LazyFrame:
-    """`theme_id`, `surviving`: merges followed to their end (pointers are doubled: 32 merges in a row)."""
-    pointers = themes.select("theme_id", surviving=pl.coalesce("merged_into_id", "theme_id"))
-    for _ in range(5):
-        following = pointers.rename({"theme_id": "surviving", "surviving": "next"})
-        pointers = pointers.join(following, on="surviving", how="left").select(
-            "theme_id", surviving=pl.coalesce("next", "surviving")
-        )
-    return pointers
-
-
-def _replace_theme(frame: pl.LazyFrame, surviving: pl.LazyFrame) -> pl.LazyFrame:
-    joined = frame.join(surviving, on="theme_id", how="left")
-    return joined.with_columns(theme_id=pl.coalesce("surviving", "theme_id")).drop("surviving")
 
 
 def _hop(hop: str, entered: pl.Expr, left: pl.Expr, skipped: pl.Expr, outcome: pl.Expr) -> list[pl.Expr]:

@@ -11,6 +11,7 @@ from expectations.contracts import (
     effects,
     evidence,
     incentives,
+    listening,
     outcomes,
     pay,
     quality,
@@ -22,7 +23,19 @@ from expectations.contracts import (
 from expectations.model import Table
 
 _SOURCE_MODULES = (crm, commission, retention, voice, reference)
-_DERIVED_MODULES = (deals, incentives, pay, outcomes, evidence, conduct, rhythm, effects, board, quality)
+_DERIVED_MODULES = (
+    deals,
+    incentives,
+    pay,
+    outcomes,
+    evidence,
+    conduct,
+    rhythm,
+    effects,
+    listening,
+    board,
+    quality,
+)
 
 SOURCES: dict[str, Table] = {t.name: t for module in _SOURCE_MODULES for t in module.TABLES}
 """The tables a firm may map onto, by name."""

@@ -81,7 +81,7 @@ FEEDBACK_HOPS = Table(
     columns=pick(
         VOCABULARY,
         "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
-        "skipped_before",
+        "skipped_before separation_at_capture",
     ),
     rules=(
         Rule("nothing_leaves_before_it_enters", _c("left_at") >= _c("entered_at"), "Time runs forward."),

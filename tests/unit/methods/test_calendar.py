@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -93,3 +94,48 @@ def test_a_period_holds_its_first_day_and_not_its_end() -> None:
 def test_months_are_completed(end: date, months: int) -> None:
     row = pl.DataFrame({"start": [date(2024, 1, 31)], "end": [end]})
     assert row.select(completed_months(c("start"), c("end"))).item() == months
+
+
+def _transitions(zone: str, first: int, last: int) -> list[datetime]:
+    """Every hour (UTC) at which the clocks of a zone change."""
+    clock, found = ZoneInfo(zone), []
+    moment, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last, 12, 31, tzinfo=UTC)
+    while moment < end:
+        later = moment + timedelta(hours=1)
+        if moment.astimezone(clock).utcoffset() != later.astimezone(clock).utcoffset():
+            found.append(later)
+        moment = later
+    return found
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Australia/Sydney"])
+def test_business_days_over_every_change_of_the_clocks_equal_a_count_day_by_day(zone: str) -> None:
+    """Twelve years; from and to half an hour on either side of each change and of local midnight, with a holiday beside it."""
+    changes = _transitions(zone, 2018, 2029)
+    assert len(changes) == 24
+    clock = ZoneInfo(zone)
+    holidays = {zone: sorted({(m + timedelta(days=k)).date() for m in changes for k in (1, 8)})}
+    around = [timedelta(minutes=m) for m in (-1530, -90, -30, -1, 0, 30, 1410)]
+    spans = [
+        (m + start, m + end + timedelta(days=days))
+        for m in changes
+        for start in around
+        for end in around
+        for days in (0, 1, 9)
+        if start <= end + timedelta(days=days)
+    ]
+    rows = pl.DataFrame(
+        {"start": [s for s, _ in spans], "end": [e for _, e in spans]},
+        schema_overrides=dict.fromkeys(("start", "end"), pl.Datetime("us", "UTC")),
+    ).with_columns(zone=pl.lit(zone))
+    first, last = (local_date(c(name), c("zone"), [zone]) for name in ("start", "end"))
+    counted = rows.select(count_business_days(first, last, holidays, c("zone"))).to_series().to_list()
+    expected = []
+    for start, end in spans:
+        day, stop, days = start.astimezone(clock).date(), end.astimezone(clock).date(), 0
+        while day < stop:
+            days += day.weekday() < 5 and day not in holidays[zone]
+            day += timedelta(days=1)
+        expected.append(days)
+    assert len(spans) > 2_000
+    assert counted == expected

@@ -246,10 +246,11 @@ def test_the_rows_fit_the_contract_and_their_order_does_not_matter() -> None:
         event(f"f{i}", "decided", f"2025-02-{1 + i:02d}", o) for i in (0, 2) for o in ("declined", "accepted")
     ]
     contract = TABLES["feedback_hops"]
-    first = follow(items, events).select(contract.schema.names())
-    assert first.schema == contract.schema
+    own = [name for name in contract.schema if name != "separation_at_capture"]  # added by another function
+    first = follow(items, events).select(own)
+    assert first.schema == {name: contract.schema[name] for name in own}
     assert first.select(contract.key).is_duplicated().sum() == 0
-    assert_frame_equal(first, follow(items[::-1], events[::-1]).select(contract.schema.names()))
+    assert_frame_equal(first, follow(items[::-1], events[::-1]).select(own))
     broken = first.select(pl.any_horizontal(rule.broken for rule in contract.rules).any()).item()
     assert not broken
 

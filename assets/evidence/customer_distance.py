@@ -1,0 +1,241 @@
+"""The table `customer_distance`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from assets.company import Company
+from assets.core.directory import Directory
+from assets.core.ownership import held_assignments
+from assets.core.touches import has_touches
+from assets.evidence.dimensions import ALL
+from assets.evidence.distances import (
+    CELL,
+    UNKNOWN,
+    count_owner_changes,
+    cut_by_owner,
+    in_every_cell,
+    merge_active_days,
+    place_customers,
+    segments_of,
+    spread_over_months,
+    weigh_by_revenue,
+)
+from assets.evidence.executive_contact import count_executive_contact, list_executive_contacts
+from assets.evidence.fidelity import compare_by_separation, measure_fidelity
+from assets.evidence.lags import number_causes
+from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.incentives.exchange import Exchange
+from assets.methods.exact import whole_cents
+from assets.methods.reporting_tree import FOREVER
+from assets.outcomes.active_deals import active_deals
+from assets.table import table_asset
+from assets.voice.separation import place_people
+from expectations.contracts.listening import CUSTOMER_DISTANCE
+
+_c = pl.col
+_SHOWN: Final = frozenset({*CELL, "suppressed", "board_members", "is_board_assumed"})
+
+
+@table_asset(CUSTOMER_DISTANCE)
+def customer_distance(
+    *,
+    deal_outcomes: pl.LazyFrame,
+    feedback_hops: pl.LazyFrame,
+    accounts: pl.LazyFrame,
+    account_assignments: pl.LazyFrame,
+    reporting_lines: pl.LazyFrame,
+    reps: pl.LazyFrame,
+    activities: pl.LazyFrame,
+    fx_rates: pl.LazyFrame,
+    company: Company,
+) -> pl.LazyFrame:
+    """How far the board is from the customer: managers between them, executive contact, and what gets through.
+
+    One row per segment and calendar month, `all` for either. Steps: follow who looks after each customer while it is one; walk
+    the reporting tree as of each day; average the degrees over customer days, and over the revenue of the deals active on
+    them; count changes of owner and executive contact; multiply what leaves each hop within 90 days. A root that nobody marked as board
+    counts as one (`is_board_assumed`); days without a path to the board (`placed_share`) are in no average.
+
+    Do not read `fidelity` as the share of all that customers said: it begins with what was written down.
+    """
+    directory = Directory.of(accounts, company)
+    segments = segments_of(accounts, directory).collect().lazy()
+    tree = place_people(reporting_lines)
+    deals = _value_deals(active_deals(deal_outcomes), fx_rates, company).collect().lazy()
+    sold = deals.select(
+        "account_id",
+        valid_from="active_from",
+        valid_to=pl.lit(None, pl.Date),
+        owner_rep_id="rep_id",
+    )
+    held = held_assignments(account_assignments, directory)
+    owned = cut_by_owner(merge_active_days(deals), held, sold).collect().lazy()
+
+    def cells(rows: pl.LazyFrame) -> pl.LazyFrame:
+        named = rows.join(segments, on="account_id", how="left").with_columns(
+            _c("segment").fill_null(UNKNOWN)
+        )
+        return in_every_cell(named)
+
+    months = cells(spread_over_months(owned)).collect()
+    placed = place_customers(owned, tree.lazy()).collect().lazy()
+    parts = [
+        _describe_distance(cells(spread_over_months(placed))),
+        _describe_revenue(cells(spread_over_months(weigh_by_revenue(placed, deals)))),
+        _count(cells(_in_month(count_owner_changes(owned))), "owner_changes"),
+    ]
+    contacts = list_executive_contacts(
+        activities, account_assignments, reps, tree.filter(_c("distance") == 0), directory
+    )
+    parts.append(count_executive_contact(contacts, cells))
+    hops = number_causes(feedback_hops, company).with_columns(
+        month=_c("entered_at").dt.convert_time_zone(company.timezone).dt.strftime("%Y-%m")
+    )
+    parts.append(measure_fidelity(cells(hops), CELL))
+    table = _describe_sizes(months)
+    for part in parts:
+        table = table.join(part.collect(), on=CELL, how="left")
+    table = table.join(_board_of(tree, company), on="month", how="left").with_columns(
+        _c("owner_changes").fill_null(0),
+        *_executive_columns(company),
+        placed_share=_c("_placed_days").fill_null(0) / _c("n"),
+        customer_days="n",
+        **_compare(feedback_hops, company),
+    )
+    hidden = hide_small_cells(
+        table,
+        _state_equations(table),
+        CELL,
+        additive=[Additive("n"), Additive("owner_changes", is_size=False)],
+    )
+    return (
+        hidden.lazy()
+        .with_columns(pl.selectors.float().round(8))
+        .pipe(blank, [name for name in CUSTOMER_DISTANCE.schema if name not in _SHOWN])
+        .select(_c(name).cast(dtype) for name, dtype in CUSTOMER_DISTANCE.schema.items())
+        .sort(CELL)
+    )
+
+
+def _value_deals(deals: pl.LazyFrame, fx_rates: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Active deals with `cents`: their amount in reporting currency at the rate of the close."""
+    rated = Exchange(fx_rates, company.reporting_currency).find_rate(
+        deals.with_columns(_policy=pl.lit("booking")),
+        "_rate",
+        currency="currency",
+        day="closed_on",
+        fixed_day="closed_on",
+        policy="_policy",
+    )
+    cents = (whole_cents(_c("amount")).cast(pl.Float64) * _c("_rate").cast(pl.Float64)).round().cast(pl.Int64)
+    return rated.select("account_id", "rep_id", "active_from", "active_to", cents=cents)
+
+
+def _in_month(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(month=_c("day").dt.strftime("%Y-%m"))
+
+
+def _count(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    return rows.group_by(CELL).agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _describe_sizes(months: pl.DataFrame) -> pl.DataFrame:
+    """Customer days and people of every cell, as `hide_small_cells` wants them; days nobody owns count as an own seller's."""
+    by_owner = months.group_by(*CELL, "owner_rep_id").agg(_days=_c("days").sum())
+    largest = by_owner.group_by(CELL).agg(
+        n=_c("_days").sum(),
+        n_sellers=_c("owner_rep_id").n_unique().cast(pl.Int64)
+        - _c("owner_rep_id").is_null().any().cast(pl.Int64),
+        largest=_c("_days").max(),
+        second=_c("_days").sort(descending=True).get(1, null_on_oob=True).fill_null(0),
+    )
+    people = months.group_by(CELL).agg(n_accounts=_c("account_id").n_unique().cast(pl.Int64))
+    return largest.join(people, on=CELL).sort(CELL)
+
+
+def _describe_distance(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.group_by(CELL).agg(
+        distance_mean=(_c("distance") * _c("days")).sum() / _c("days").sum(),
+        distance_max=_c("distance").max(),
+        _placed_days=_c("days").sum(),
+    )
+
+
+def _describe_revenue(rows: pl.LazyFrame) -> pl.LazyFrame:
+    weight = _c("cents").clip(lower_bound=0).cast(pl.Int128) * _c("days")
+    return (
+        rows.filter(_c("cents").is_not_null())
+        .group_by(CELL)
+        .agg(_weighed=(weight * _c("distance")).sum(), _weight=weight.sum())
+        .filter(_c("_weight") > 0)
+        .select(
+            *CELL, distance_revenue_weighted=_c("_weighed").cast(pl.Float64) / _c("_weight").cast(pl.Float64)
+        )
+    )
+
+
+def _executive_columns(company: Company) -> list[pl.Expr]:
+    """Without activities nobody knows of any touch, which is not the same as none."""
+    can_tell = pl.lit(has_touches(company))
+    return [
+        pl.when(can_tell & (_c("touches").fill_null(0) > 0))
+        .then(_c("_executive_touches").fill_null(0) / _c("touches"))
+        .alias("executive_touch_share"),
+        pl.when(can_tell | pl.lit(company.has("account_assignments")))
+        .then(_c("executive_contact_resets").fill_null(0))
+        .alias("executive_contact_resets"),
+        pl.when(can_tell).then(_c("touches").fill_null(0)).alias("touches"),
+    ]
+
+
+def _board_of(tree: pl.DataFrame, company: Company) -> pl.DataFrame:
+    """Members of the board on the last day of each month (of `all`: of observation), and whether any is only assumed."""
+    board = tree.filter(_c("distance") == 0)
+    first = board.select(_c("starts_on").min()).item() or company.as_of
+    months = pl.DataFrame(
+        {
+            "_first": pl.date_range(
+                min(first, company.as_of), company.as_of, "1mo", eager=True
+            ).dt.month_start()
+        }
+    ).select(month=_c("_first").dt.strftime("%Y-%m"), _on=_c("_first").dt.month_end())
+    this_month = pl.DataFrame({"month": [f"{company.as_of:%Y-%m}", ALL], "_on": [company.as_of] * 2})
+    days = pl.concat([months, this_month]).unique("month", keep="last")
+    on_board = (_c("starts_on") <= _c("_on")) & (_c("_on") < _c("ends_before").fill_null(FOREVER))
+    return (
+        days.join(board, how="cross")
+        .group_by("month")
+        .agg(
+            board_members=_c("rep_id").filter(on_board).n_unique().cast(pl.Int64),
+            is_board_assumed=_c("is_board_assumed").filter(on_board).any(),
+        )
+    )
+
+
+def _compare(feedback_hops: pl.LazyFrame, company: Company) -> dict[str, pl.Expr]:
+    """Ratios per degree of separation: of the whole firm, so they stand in the one row `all`, `all`."""
+    lag, loss = compare_by_separation(number_causes(feedback_hops, company).collect())
+    is_whole = (_c("segment") == ALL) & (_c("month") == ALL)
+    return {
+        f"{name}_ratio_per_step{end}": pl.when(is_whole).then(pl.lit(value, pl.Float64)).fill_nan(None)
+        for name, ratio in (("lag", lag), ("loss", loss))
+        for end, value in (("", ratio.estimate), ("_lo", ratio.lo), ("_hi", ratio.hi))
+    }
+
+
+def _state_equations(cells: pl.DataFrame) -> pl.DataFrame:
+    """Segments of a month add up to all of them, months of a segment to the whole time."""
+    return pl.concat(
+        [
+            cells.select(
+                *CELL,
+                equation=pl.format(f"{name} of {{}}", other),
+                family=pl.lit(name),
+                is_total=_c(name) == ALL,
+            )
+            for name, other in (("segment", "month"), ("month", "segment"))
+        ]
+    )
