@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from assets.landing import FILE, RECORD, REJECTS
-from pipelines.sources.config import nearest
+from pipelines.sources.hints import nearest
 from pipelines.sources.mapping import Mapped, Plan
 from pipelines.sources.opened import QUERY
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError

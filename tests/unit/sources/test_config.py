@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sources.config import ConfigError, Configuration, load_config, nearest
+from pipelines.sources.config import ConfigError, Configuration, load_config
+from pipelines.sources.hints import nearest
 
 BASE = """\
 company: {reporting_currency: USD, timezone: America/New_York}
