@@ -18,11 +18,19 @@ from assets.company import Churn, Company
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
 from pipelines.sources.hints import nearest
+from pipelines.sources.preset import (
+    TablePreset,
+    fill_currency,
+    list_presets,
+    place_files,
+    read_preset,
+)
 from pipelines.sources.settings import (
     Alerts,
     ChurnSettings,
     CompanySettings,
     FileEntry,
+    Layout,
     PublishSettings,
     Root,
     ScheduleSettings,
@@ -60,6 +68,11 @@ class Configuration:
     alerts: Alerts = field(default_factory=Alerts)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
+
+    def preset(self, table: str) -> TablePreset | None:
+        """The preset that makes a table, if any."""
+        name = self.sources[table].preset
+        return None if name is None else read_preset(name).tables[table]
 
     @property
     def folder(self) -> Path:
@@ -128,12 +141,16 @@ def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Conf
         root = Root.model_validate(value)
     except ValidationError as error:
         raise _as_config_error(document, error) from None
-    for name, source in root.sources.items():
+    sources = {
+        name: _from_preset(document, name, source, root.company) if source.preset is not None else source
+        for name, source in root.sources.items()
+    }
+    for name, source in sources.items():
         _check_source(document, tables[name], source)
     return Configuration(
         Path(path).absolute(),
         root.company,
-        root.sources,
+        sources,
         tables,
         root.alerts,
         root.schedule,
@@ -175,11 +192,48 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
         raise document.error(("sources",), f"{', '.join(missing)} missing: nothing works without them")
 
 
+def _from_preset(document: Document, table: str, source: Source, company: CompanySettings) -> Source:
+    """The source with what its preset says: where each object lies, the query over them, which rows count."""
+    at = ("sources", table)
+    try:
+        known = read_preset(str(source.preset))
+    except KeyError:
+        said = f"there is no preset {source.preset!r}: {nearest(str(source.preset), list_presets())}"
+        raise document.error((*at, "preset"), said) from None
+    if table not in known.tables:
+        said = f"the preset {known.name} makes no {table}: {nearest(table, known.tables)}"
+        raise document.error((*at, "preset"), said)
+    made = known.tables[table]
+    if source.query is not None or source.rows is not None:
+        raise document.error(at, "a preset brings its own query: give it 'path' or 'files'")
+    try:
+        files = _files_of(made, source)
+    except ValueError as error:
+        raise document.error((*at, "path"), str(error)) from None
+    for name in source.files or {}:
+        if name not in made.objects:
+            said = f"{table} of {known.name} use no object {name!r}: {nearest(name, made.objects)}"
+            raise document.error((*at, "files", name), said)
+    where = " AND ".join(f"({part})" for part in (made.where, source.where) if part)
+    changes = {
+        "path": None,
+        "files": files,
+        "query": fill_currency(made, company.reporting_currency),
+        "where": where or None,
+        "timezone": source.timezone or "UTC",  # loaders land instants in UTC, mostly without saying so
+    }
+    return source.model_copy(update=changes)
+
+
+def _files_of(made: TablePreset, source: Source) -> dict[str, FileEntry]:
+    if source.path is None:
+        return dict(source.files or {})
+    layout = {name: getattr(source, name) for name in Layout.model_fields}
+    return {name: FileEntry(path=path, **layout) for name, path in place_files(made, source.path).items()}
+
+
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
-    if source.preset is not None:
-        said = f"no such preset yet ({source.preset}): this version ships none, map 'columns'"
-        raise document.error((*at, "preset"), said)
     kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
