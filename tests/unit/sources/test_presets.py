@@ -18,6 +18,7 @@ from pipelines.sources.config import ConfigError, Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.preset import list_presets, read_preset
 
+DOCS = Path(__file__).parents[3] / "docs" / "connect"
 PATHS = {
     "hubspot": "hubspot/<object>_data.csv",
     "jira": "jira/<object>.csv",
@@ -234,3 +235,17 @@ def test_a_preset_that_can_not_be_used_is_refused_by_line(tmp_path: Path, source
         configure(tmp_path, complaints=source)
     with pytest.raises(ConfigError, match=r"made of several files \(ticket, ticket_field_history\)"):
         configure(tmp_path, feedback_events="{preset: zendesk, path: ticket.csv}")
+
+
+@pytest.mark.parametrize("preset", PATHS)
+def test_every_system_has_its_page_and_the_pages_example_is_valid(tmp_path: Path, preset: str) -> None:
+    page = (DOCS / f"{preset}.md").read_text("utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0].removeprefix("sources:\n")
+    sources = dict(line.strip().split(": ", 1) for line in example.splitlines())
+    config = configure(tmp_path, **sources)
+    assert {t for t, s in config.sources.items() if s.preset == preset} == set(read_preset(preset).tables)
+    for table, made in read_preset(preset).tables.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{table}` |"))
+        assert all(f"`{name}`" in row for name in made.objects)
+        needed = {c for known in made.columns.values() for c, must in known.columns.items() if must}
+        assert all(f"`{column}`" in row for column in needed)
