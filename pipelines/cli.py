@@ -135,6 +135,29 @@ def check(config: Config = None, home: Home = None) -> None:
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; never replaced.")] = Path(
+        "aftersale.yaml"
+    ),
+    currency: Annotated[str, typer.Option(help="Reporting currency.")] = "USD",
+    timezone: Annotated[str, typer.Option(help="The company's time zone.")] = "UTC",
+) -> None:
+    """Look at the files in DIR, recognise systems and tables, and propose an aftersale.yaml."""
+    from pipelines.commands.connect import propose_configuration
+
+    _finish(propose_configuration(folder, out, currency, timezone))
+
+
+@app.command()
+def template(table: str) -> None:
+    """The CSV header of a source table, for what no system exports; what its columns mean goes to standard error."""
+    from pipelines.commands.connect import print_template
+
+    _finish(print_template(table))
+
+
+@app.command()
 def ui(
     home: Home = None,
     config: Config = None,

@@ -295,7 +295,8 @@ def _pretend(cells: pl.DataFrame) -> pl.DataFrame:
     """The time before the moves only, with moves that did not happen: nothing should be found."""
     last = cells.filter(_c("cohort") != UNTREATED)["month"].max()
     before = (_c("cohort") == UNTREATED) | (_c("relative") < 0)
-    return cells.filter(before, _c("month") <= last).with_columns(
+    # where nobody moved there is no last month, and nothing before it
+    return cells.filter(before, _c("month") <= pl.lit(last, cells.schema["month"])).with_columns(
         relative=pl.when(_c("cohort") == UNTREATED).then(0).otherwise(_c("relative") + PLACEBO_QUARTERS)
     )
 

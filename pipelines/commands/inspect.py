@@ -235,7 +235,7 @@ def _show_tombstones(tombstones: pl.DataFrame | None, name: str, limit: int) -> 
 def show_rejects(home: Path, table: str, limit: int) -> Exit:
     """Rows kept aside in the newest reading of a source table, blocked or not, and those that vanished upstream."""
     from expectations.contracts import SOURCES  # noqa: PLC0415
-    from pipelines.sources.config import nearest  # noqa: PLC0415
+    from pipelines.sources.hints import nearest  # noqa: PLC0415
 
     name = table.removeprefix("core/")
     if name not in SOURCES:

@@ -9,7 +9,7 @@ from assets.table import SourceAsset
 from expectations.contracts import TABLES
 from pipelines.exits import Exit, UsageError
 from pipelines.graph import declared_assets, select_present, upstream_paths
-from pipelines.sources.config import nearest
+from pipelines.sources.hints import nearest
 from pipelines.terminal import console, show_rows
 from pipelines.workshop import RunWorkshop
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from pipelines.exits import Exit, UsageError, code_named, one_line_of
 from pipelines.places import find_config, prepare_dagster_home
-from pipelines.sources.config import Configuration, nearest
+from pipelines.sources.config import Configuration
+from pipelines.sources.hints import nearest
 from pipelines.terminal import console, errors
 from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.runs import Runs, State

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 
 from assets.company import Churn, Company
-from assets.landing import Reading
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
+from pipelines.sources.hints import nearest
+from pipelines.sources.preset import (
+    TablePreset,
+    fill_currency,
+    list_presets,
+    place_files,
+    read_preset,
+)
+from pipelines.sources.settings import (
+    Alerts,
+    ChurnSettings,
+    CompanySettings,
+    FileEntry,
+    Layout,
+    PublishSettings,
+    Root,
+    ScheduleSettings,
+    Source,
+)
 from pipelines.sources.strict_yaml import ConfigError, Document, read_document
 
 __all__ = [
@@ -39,209 +45,16 @@ __all__ = [
     "Source",
     "is_url",
     "load_config",
-    "nearest",
 ]
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 MAX_VANISHED_SHARE = 0.05
 """One row in twenty gone between two readings is a truncated export far more often than housekeeping."""
 _TEXT_KEYS = frozenset({"rows"})  # cells of rows written in the file are text, as in any other source
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """A hint that names the valid word most like `word`, else a few of the valid ones.
-
-    Examples:
-        >>> nearest("amout", ["amount", "stage"])
-        "did you mean 'amount'?"
-    """
-    names = sorted(set(valid))
-    folded = {n.casefold().replace(" ", "_"): n for n in names}
-    found = difflib.get_close_matches(word.casefold().replace(" ", "_"), folded, n=1, cutoff=0.6)
-    if found:
-        return f"did you mean {folded[found[0]]!r}?"
-    return (
-        f"valid here: {', '.join(names[:30])}{' ...' if len(names) > 30 else ''}"
-        if names
-        else "nothing is valid here"
-    )
-
-
 def is_url(path: str) -> bool:
     """Whether a path names something that is not on this machine."""
     return len(urlsplit(path).scheme) > 1
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError):  # a folder, a path, a name that isn't there
-        raise ValueError(f"{name!r} is no IANA time zone such as America/New_York") from None
-    return name
-
-
-def _codec(name: str) -> str:
-    try:
-        known = codecs.lookup(name)
-        "".encode(name)  # refuses codecs that don't make text, such as zip
-    except (LookupError, ValueError):
-        raise ValueError(f"{name!r} is no text encoding such as utf-8, cp1252 or utf-16") from None
-    return known.name
-
-
-def _one_byte(mark: str) -> str:
-    mark = mark.replace("\\t", "\t")
-    if len(mark.encode()) != 1 or mark in '\r\n\0"':
-        raise ValueError("must be one ASCII character, and neither a line end nor a quote")
-    return mark
-
-
-def _quote(mark: str) -> str:
-    if len(mark.encode()) > 1 or (mark and (mark in "\r\n\0" or mark.isalnum())):
-        raise ValueError("must be one ASCII character, or empty where the file quotes nothing")
-    return mark
-
-
-def _day(value: object) -> object:
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
-def _web_address(url: str) -> str:
-    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise ValueError("must be an address that starts with https:// or http://")
-    return url
-
-
-def _identifier(name: str) -> str:
-    if not _IDENTIFIER.match(name):
-        raise ValueError(f"{name!r} must be letters, digits and underscores")
-    return name
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ChurnSettings(_Strict):
-    """How a customer is lost."""
-
-    kind: Literal["contract", "inactivity"] = "contract"
-    days: Annotated[int, Field(ge=1, le=3660)] | None = None
-
-    @model_validator(mode="after")
-    def _days_where_needed(self) -> ChurnSettings:
-        if self.kind == "inactivity" and self.days is None:
-            raise ValueError("churn by inactivity needs 'days', such as {kind: inactivity, days: 90}")
-        return self
-
-
-class CompanySettings(_Strict):
-    """What the firm is."""
-
-    reporting_currency: Currency
-    timezone: Zone
-    fiscal_start_month: Annotated[int, Field(ge=1, le=12)] = 1
-    churn: ChurnSettings = ChurnSettings()
-    as_of: Day | None = None
-    history_from: Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$")] | None = None
-    cooling_off_days: Annotated[int, Field(ge=0, le=366)] = 14
-    demo_seed: int | None = None
-
-
-class Layout(_Strict):
-    """How the bytes of a file become text cells."""
-
-    delimiter: Annotated[str, AfterValidator(_one_byte)] | None = None
-    quote: Annotated[str, AfterValidator(_quote)] = '"'
-    encoding: Annotated[str, AfterValidator(_codec)] | None = None
-    null_tokens: list[str] = [""]
-    sheet: str | None = None
-
-
-class FileEntry(Layout):
-    """One file (or glob) of a query."""
-
-    path: Annotated[str, Field(min_length=1)]
-
-
-class Source(Layout):
-    """Where one source table comes from, and how its columns are made."""
-
-    path: Annotated[str, Field(min_length=1)] | None = None
-    files: dict[Annotated[str, AfterValidator(_identifier)], FileEntry] | None = None
-    query: str | None = None
-    rows: list[dict[str, str | None]] | None = None
-    preset: str | None = None
-    columns: dict[str, Annotated[str, Field(min_length=1)]] = {}
-    where: Annotated[str, Field(min_length=1)] | None = None
-    decimal: Literal[".", ","] = "."
-    thousands: Annotated[str, Field(max_length=1)] = ""
-    date_format: str = ""
-    timestamp_format: str = ""
-    timezone: Annotated[str, AfterValidator(lambda z: z and _zone(z))] = ""
-    currency_symbols: str = ""
-    parentheses_negative: bool = False
-    max_reject_share: Share = 0.01
-    max_contradiction_share: Share = 0.25
-    max_vanished_share: Share | None = None
-    on_block: Literal["stop", "stale"] = "stop"
-    complete_until: Day | None = None
-
-    @property
-    def reading(self) -> Reading:
-        """How the core is to understand the text."""
-        same = (
-            "decimal",
-            "thousands",
-            "currency_symbols",
-            "parentheses_negative",
-            "date_format",
-            "timestamp_format",
-        )
-        limits = ("timezone", "max_reject_share", "max_contradiction_share")
-        return Reading(null_tokens=tuple(self.null_tokens), **{n: getattr(self, n) for n in (*same, *limits)})
-
-    @property
-    def entries(self) -> dict[str, FileEntry]:
-        """The files of this source; the single file or glob of a plain source is called `source`."""
-        if self.files is not None:
-            return self.files
-        if self.path is None:
-            return {}
-        layout = {name: getattr(self, name) for name in Layout.model_fields}
-        return {"source": FileEntry(path=self.path, **layout)}
-
-
-class Alerts(_Strict):
-    """Whom to tell."""
-
-    webhook: Annotated[str, AfterValidator(_web_address)] | None = None
-
-
-class ScheduleSettings(_Strict):
-    """When to run; off where nothing is said."""
-
-    daily: Annotated[str, Field(pattern=r"^([01]?[0-9]|2[0-3]):[0-5][0-9]$")] | None = None
-
-
-class PublishSettings(_Strict):
-    """What a snapshot holds."""
-
-    restricted: bool = False
-
-
-class _Root(_Strict):
-    company: CompanySettings
-    sources: dict[str, Source]
-    alerts: Alerts = Alerts()
-    schedule: ScheduleSettings = ScheduleSettings()
-    publish: PublishSettings = PublishSettings()
 
 
 @dataclass(frozen=True)
@@ -255,6 +68,11 @@ class Configuration:
     alerts: Alerts = field(default_factory=Alerts)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
+
+    def preset(self, table: str) -> TablePreset | None:
+        """The preset that makes a table, if any."""
+        name = self.sources[table].preset
+        return None if name is None else read_preset(name).tables[table]
 
     @property
     def folder(self) -> Path:
@@ -320,15 +138,19 @@ def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Conf
     value = _with_short_files(document)
     _check_source_names(document, value, tables)
     try:
-        root = _Root.model_validate(value)
+        root = Root.model_validate(value)
     except ValidationError as error:
         raise _as_config_error(document, error) from None
-    for name, source in root.sources.items():
+    sources = {
+        name: _from_preset(document, name, source, root.company) if source.preset is not None else source
+        for name, source in root.sources.items()
+    }
+    for name, source in sources.items():
         _check_source(document, tables[name], source)
     return Configuration(
         Path(path).absolute(),
         root.company,
-        root.sources,
+        sources,
         tables,
         root.alerts,
         root.schedule,
@@ -370,11 +192,48 @@ def _check_source_names(document: Document, value: dict[str, Any], tables: Mappi
         raise document.error(("sources",), f"{', '.join(missing)} missing: nothing works without them")
 
 
+def _from_preset(document: Document, table: str, source: Source, company: CompanySettings) -> Source:
+    """The source with what its preset says: where each object lies, the query over them, which rows count."""
+    at = ("sources", table)
+    try:
+        known = read_preset(str(source.preset))
+    except KeyError:
+        said = f"there is no preset {source.preset!r}: {nearest(str(source.preset), list_presets())}"
+        raise document.error((*at, "preset"), said) from None
+    if table not in known.tables:
+        said = f"the preset {known.name} makes no {table}: {nearest(table, known.tables)}"
+        raise document.error((*at, "preset"), said)
+    made = known.tables[table]
+    if source.query is not None or source.rows is not None:
+        raise document.error(at, "a preset brings its own query: give it 'path' or 'files'")
+    try:
+        files = _files_of(made, source)
+    except ValueError as error:
+        raise document.error((*at, "path"), str(error)) from None
+    for name in source.files or {}:
+        if name not in made.objects:
+            said = f"{table} of {known.name} use no object {name!r}: {nearest(name, made.objects)}"
+            raise document.error((*at, "files", name), said)
+    where = " AND ".join(f"({part})" for part in (made.where, source.where) if part)
+    changes = {
+        "path": None,
+        "files": files,
+        "query": fill_currency(made, company.reporting_currency),
+        "where": where or None,
+        "timezone": source.timezone or "UTC",  # loaders land instants in UTC, mostly without saying so
+    }
+    return source.model_copy(update=changes)
+
+
+def _files_of(made: TablePreset, source: Source) -> dict[str, FileEntry]:
+    if source.path is None:
+        return dict(source.files or {})
+    layout = {name: getattr(source, name) for name in Layout.model_fields}
+    return {name: FileEntry(path=path, **layout) for name, path in place_files(made, source.path).items()}
+
+
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
-    if source.preset is not None:
-        said = f"no such preset yet ({source.preset}): this version ships none, map 'columns'"
-        raise document.error((*at, "preset"), said)
     kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
@@ -446,7 +305,7 @@ def _as_config_error(document: Document, error: ValidationError) -> ConfigError:
 
 def _key_hint(path: tuple[str | int, ...]) -> str:
     models: dict[tuple[str | int, ...], type[BaseModel]] = {
-        (): _Root,
+        (): Root,
         ("company",): CompanySettings,
         ("company", "churn"): ChurnSettings,
         ("alerts",): Alerts,
@@ -459,5 +318,5 @@ def _key_hint(path: tuple[str | int, ...]) -> str:
         if model is FileEntry and word in Source.model_fields:
             return f"{word!r} stands on the table, not on a file of its query"
     else:
-        model = models.get(around, _Root)
+        model = models.get(around, Root)
     return nearest(word, model.model_fields)

@@ -34,6 +34,7 @@ from pipelines.sources.config import Configuration, FileEntry, Source, is_url
 from pipelines.sources.fingerprints import FileHashes, Stamp, stamp_of
 from pipelines.sources.mapping import Plan, describe_missing, plan_columns
 from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_rows
+from pipelines.sources.preset import adapt
 from pipelines.sources.readers.frame import SOURCE_RECORD, SourceFile, UnreadableError
 from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
 from pipelines.sources.readers.typed import decode_fully
@@ -78,7 +79,7 @@ class ConfiguredLanding:
         digest = hashlib.sha256(self.configuration.fingerprint(table).encode())
         seen = self._announced[table] = {}
         for name, entry in sorted(source.entries.items()):
-            for path in self.paths(table, entry):
+            for path in self._paths_if_any(table, name, entry):
                 with self._blaming(table, self.shown(path)):
                     seen[path] = stamp_of(path), self._hashes.sha256(path)
                 digest.update(json.dumps([name, self.shown(path), seen[path][1]]).encode())
@@ -139,6 +140,25 @@ class ConfiguredLanding:
             raise SourceUnreachableError(f"{table}: {said}. {hint}")
         return paths
 
+    def _paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
+        """As `paths`; none for an object that its preset can do without, as long as there is another."""
+        preset = self.configuration.preset(table)
+        if preset is None or preset.objects[name]:
+            return self.paths(table, entry)
+        try:
+            return self.paths(table, entry)
+        except SourceUnreachableError:
+            if is_url(entry.path) or (
+                name == preset.main
+                and not any(
+                    self._paths_if_any(table, other, self.configuration.sources[table].entries[other])
+                    for other in preset.stand_ins
+                    if other in self.configuration.sources[table].entries
+                )
+            ):
+                raise
+            return ()
+
     def shown(self, path: Path) -> str:
         """A path as reports show it: relative to the configuration."""
         return Path(relpath(path, self.configuration.folder)).as_posix()
@@ -183,6 +203,7 @@ class ConfiguredLanding:
         inputs = {
             name: self._open_files(table, entry, folder, head, announced)
             for name, entry in source.entries.items()
+            if self._paths_if_any(table, name, entry)
         }
         if source.query is None:
             return inputs["source"]
@@ -191,8 +212,11 @@ class ConfiguredLanding:
             rows, _ = stack(opened.files, opened.columns)
             cells = null_tokens(opened.columns, rows.collect_schema(), source.entries[name].null_tokens)
             frames[name] = rows.select(*cells), opened.columns
+        own: tuple[str, ...] = ()
         with self._blaming(table, QUERY):
-            return open_answer(run_query(frames, source.query, folder), inputs, source.query)
+            if (preset := self.configuration.preset(table)) is not None:
+                frames, own = adapt(preset, frames, (*source.columns.values(), source.where or ""))
+            return open_answer(run_query(frames, source.query, folder, own), inputs, source.query)
 
     def _open_files(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from expectations.model import Presence, Table
-from pipelines.sources.config import nearest
+from pipelines.sources.hints import nearest
 from pipelines.sources.readers.frame import UnreadableError
 
 _NAME_LIKE = re.compile(r"[A-Za-z_][\w .#$-]*\Z")

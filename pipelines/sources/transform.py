@@ -11,9 +11,10 @@ import duckdb
 import polars as pl
 
 from assets.landing import FILE, RECORD, REJECTS
-from pipelines.sources.config import nearest
+from pipelines.sources.hints import nearest
 from pipelines.sources.mapping import Mapped, Plan
 from pipelines.sources.opened import QUERY
+from pipelines.sources.preset import insert_own
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError
 from pipelines.sources.readers.sql import (
     check_expression,
@@ -118,15 +119,19 @@ def compute(
 
 
 def run_query(
-    sources: Mapping[str, tuple[pl.LazyFrame, Sequence[str]]], query: str, folder: Path
+    sources: Mapping[str, tuple[pl.LazyFrame, Sequence[str]]],
+    query: str,
+    folder: Path,
+    own: Sequence[str] = (),
 ) -> SourceFile:
     """The result of a query over named tables of text, its rows numbered in the order of their values.
 
-    `sources`: name -> (rows, columns) with null tokens already null. Raises UnreadableError for wrong SQL.
+    `sources`: name -> (rows, columns) with null tokens already null. `own`: columns to put where a preset's query has
+    its mark, unless it makes them itself. Raises UnreadableError for wrong SQL.
     """
     out = folder / "query.parquet"
     with open_locked(folder) as connection:
-        check_query(connection, query)
+        check_query(connection, insert_own(query, ()))
         for name, (rows, columns) in sources.items():
             text = folder / f"{name}.parquet"
             _sink(rows, columns, (), text)
@@ -135,7 +140,15 @@ def run_query(
                 f"CREATE VIEW {quote_name(name)} AS SELECT {shown} FROM read_parquet({quote_text(str(text))})"
             )
         try:
-            connection.execute(f"CREATE VIEW answer AS\n{query.rstrip().rstrip(';')}\n")
+            plain = insert_own(query, ()).rstrip().rstrip(";")
+            made = (
+                {name.casefold() for name, *_ in connection.execute(f"DESCRIBE {plain}").fetchall()}
+                if own
+                else ()
+            )
+            more = [name for name in own if name.casefold() not in made]
+            text_of = insert_own(query, more).rstrip().rstrip(";") if more else plain
+            connection.execute(f"CREATE VIEW answer AS\n{text_of}\n")
             cells = [
                 f"{_cell(name, kind)} AS {quote_name(name)}"
                 for name, kind, *_ in connection.execute("DESCRIBE answer").fetchall()

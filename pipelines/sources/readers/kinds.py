@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.sources.config import Layout
 from pipelines.sources.readers.delimited import DELIMITERS, read_delimited
 from pipelines.sources.readers.frame import SourceFile, UnreadableError
 from pipelines.sources.readers.jsonl import read_jsonl
 from pipelines.sources.readers.opening import open_plain
 from pipelines.sources.readers.records import Dialect
 from pipelines.sources.readers.typed import read_parquet
+from pipelines.sources.settings import Layout
 
 HEAD = 1 << 18  # bytes of a text file that a first look reads
 HEAD_RECORDS = 10_000  # the same for Parquet

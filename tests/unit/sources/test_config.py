@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sources.config import ConfigError, Configuration, load_config, nearest
+from pipelines.sources.config import ConfigError, Configuration, load_config
+from pipelines.sources.hints import nearest
 
 BASE = """\
 company: {reporting_currency: USD, timezone: America/New_York}
@@ -131,7 +132,7 @@ WRONG = {
         6,
         "stands on the table",
     ),
-    "preset": ("  plans: {preset: salesforce, path: p.csv}", 6, "no such preset yet"),
+    "preset": ("  plans: {preset: salesforce, path: p.csv}", 6, "the preset salesforce makes no plans"),
     "unknown_zone": ("  plans: {path: p.csv, timezone: Mars/Base}", 6, "no IANA time zone"),
     "zone_that_climbs": ("  plans: {path: p.csv, timezone: ../../etc/passwd}", 6, "no IANA time zone"),
     "codec_that_is_no_text": ("  plans: {path: p.csv, encoding: zip}", 6, "no text encoding"),
