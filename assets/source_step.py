@@ -15,9 +15,9 @@ from assets.core.refine import Refined
 from assets.core.subjects import refine_source
 from assets.core.vanished import TOMBSTONES, Reading, Vanished, find_vanished
 from assets.landing import Landed, LandingBlockedError
+from assets.months_in_store import MonthsInStore
 from assets.step import (
     Block,
-    MonthsInStore,
     Step,
     Workshop,
     conform,

@@ -14,9 +14,10 @@ import dagster as dg
 import assets
 from assets.landing import LandingBlockedError, SourceUnreachableError
 from assets.source_step import make_source
-from assets.step import Step, make_table
+from assets.step import Step
 from assets.storage import Version
 from assets.table import MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES, SourceAsset, TableAsset
+from assets.table_step import make_table
 from expectations.contracts import SOURCES, TABLES
 from expectations.model import Layer, Table
 from expectations.results import Group

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from assets.source_step import make_source
-from assets.step import make_table
 from assets.storage import Version
 from assets.table import SourceAsset
+from assets.table_step import make_table
 from expectations.contracts import TABLES
 from pipelines.graph import declared_assets, select_present, upstream_paths
 from pipelines.sources.config import load_config
