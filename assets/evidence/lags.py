@@ -11,6 +11,7 @@ from assets.evidence.dimensions import (
     CROSSED,
     FEATURES,
     VALUES,
+    Dimension,
     Groups,
     find_nested,
     find_present,
@@ -34,6 +35,16 @@ TOGETHER: Final = ("triaged", "board_seen")  # both run from the capture
 
 _c = pl.col
 _CELL: Final = ["dimension", "value", "hop"]
+
+OF_ITEMS: Final = (
+    Dimension(
+        "solicited",
+        pl.when("solicited").then(pl.lit("solicited")).when(~_c("solicited")).then(pl.lit("unsolicited")),
+    ),
+    Dimension("separation", _c("separation_at_capture").cast(pl.String)),
+)
+"""Ways to group feedback by what is known of the item itself, whatever the deal it is about."""
+
 _NUMBERS: Final = (
     "n", "reached", "censored", "median_days", "median_days_lo", "median_days_hi", "p75_days", "captured_30d",
     "captured_30d_lo", "captured_30d_hi", "captured_90d", "captured_90d_lo", "captured_90d_hi", "captured_90d_standardised",
@@ -50,7 +61,8 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
         company: sources, end of observation.
 
     Returns:
-        The columns of the contract FEEDBACK_LAG_BY_INCENTIVE. Sellers are those of the deals.
+        The columns of the contract FEEDBACK_LAG_BY_INCENTIVE. Sellers are those of the deals. Beside the dimensions of deals stand
+        those of the items (`OF_ITEMS`): asked for or not, and how far from the board.
     """
     dimensions = find_present(deal_outcomes, company)
     items = number_causes(feedback_hops, company).join(
@@ -61,7 +73,8 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
         how="left",
     )
     rows = items.collect()
-    groups = group_rows(rows, dimensions)
+    known = rows.select(d.value.is_not_null().any().alias(d.name) for d in OF_ITEMS).row(0, named=True)
+    groups = group_rows(rows, [*dimensions, *(d for d in OF_ITEMS if known[d.name])])
     rows = rows.select(
         "hop", "days", "business_days", "time_since", "cause", "is_left",
         *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id")),

@@ -8,7 +8,14 @@ import polars as pl
 import pytest
 
 from pipelines.sources.demo import simulate
-from pipelines.sources.demo.planted import LAG_RATIO_PER_STEP, SHIFT_MONTH, SHIFT_THEME
+from pipelines.sources.demo.deals import SEGMENTS
+from pipelines.sources.demo.planted import (
+    LAG_RATIO_PER_STEP,
+    SHIFT_MONTH,
+    SHIFT_THEME,
+    UNHEARD_SEGMENT,
+    share_sellers_hear,
+)
 from pipelines.sources.demo.reference import theme_id
 from pipelines.workshop import RunWorkshop
 from tests.integration.without_dagster import make, open_workshop
@@ -54,3 +61,18 @@ def test_the_theme_that_shifted_is_found_when_it_did_and_quiet_themes_stay_quiet
     quiet = table.filter(pl.col("theme_id") != shifted, ~pl.col("suppressed"))
     assert quiet.height >= 30
     assert quiet["is_shift"].sum() <= 2
+
+
+def test_the_segment_that_sellers_do_not_hear_shows(workshop: RunWorkshop) -> None:
+    table = make(workshop, "marts/unmet_needs").filter(
+        dimension="segment", quarter="all", solicitation="unsolicited"
+    )
+    rates = {r["value"]: r for r in table.filter(~pl.col("suppressed")).to_dicts()}
+    unheard = rates.pop(SEGMENTS[UNHEARD_SEGMENT])
+    planted = share_sellers_hear(in_unheard_segment=True)
+    assert unheard["seller_capture_rate_lo"] <= planted <= unheard["seller_capture_rate_hi"]
+    assert len(rates) == 2
+    for heard in rates.values():
+        assert heard["seller_capture_rate_lo"] > unheard["seller_capture_rate_hi"]
+        planted = share_sellers_hear(in_unheard_segment=False)
+        assert heard["seller_capture_rate_lo"] <= planted <= heard["seller_capture_rate_hi"]

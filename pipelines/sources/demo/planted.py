@@ -45,6 +45,25 @@ SHIFT_MONTH = "2024-07"
 SHIFT_SHARE = 0.30
 """Share of feedback that is about it from then on."""
 
+UNHEARD_SEGMENT = 1
+"""Position of the segment whose needs sellers rarely hear; others hear them as everywhere."""
+TOLD_SELLER_FIRST = (0.50, 0.10)
+"""Share of what is said that a seller hears first, in other segments and in the unheard one."""
+SURVEYED = 0.15
+"""Share of what is said that is said in surveys, everywhere."""
+TOLD_SELLER_TOO = (0.50, 0.10)
+"""Share of needs told to somebody else first that a seller hears as well."""
+TOLD_OTHERS_TOO = 0.40
+"""Share of needs told to a seller first that somebody else hears as well."""
+
+
+def share_sellers_hear(*, in_unheard_segment: bool) -> float:
+    """Of the unsolicited needs that others hear, the share that sellers hear, too: the sellers' capture rate."""
+    place = int(in_unheard_segment)
+    first = TOLD_SELLER_FIRST[place] / (1 - SURVEYED)
+    both = first * TOLD_OTHERS_TOO + (1 - first) * TOLD_SELLER_TOO[place]
+    return both / (1 - first + first * TOLD_OTHERS_TOO)
+
 
 @dataclass
 class TableTruth:

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import polars as pl
 
-from pipelines.sources.demo.deals import Deals
+from pipelines.sources.demo.deals import Deals, account_segment
 from pipelines.sources.demo.draws import Draws, Floats, Ints
 from pipelines.sources.demo.lives import Lives, product_of
 from pipelines.sources.demo.people import depth_of, seller_ids, team_of
@@ -19,6 +19,11 @@ from pipelines.sources.demo.planted import (
     SHIFT_MONTH,
     SHIFT_SHARE,
     SHIFT_THEME,
+    SURVEYED,
+    TOLD_OTHERS_TOO,
+    TOLD_SELLER_FIRST,
+    TOLD_SELLER_TOO,
+    UNHEARD_SEGMENT,
     Effect,
 )
 from pipelines.sources.demo.reference import PRODUCTS, THEMES, theme_id
@@ -30,6 +35,7 @@ _WATCHED_DAYS = 540
 _CATEGORIES = ("mis_sale", "service", "billing", "product", "other")
 _SEVERITIES = ("low", "medium", "high", "critical")
 _SOURCES = ("seller", "support", "survey", "research")
+_TOLD_AGAIN = 50_000_000_000  # added to the number of an item told a second time
 _SHIFT_DAY = int(np.datetime64(SHIFT_MONTH, "D").astype(np.int64))
 
 
@@ -94,6 +100,36 @@ def feedback_tables(
     in_service = said < np.minimum(lives.ended[which], stop)
     row, which, said, said_day = row[in_service], which[in_service], said[in_service], said_day[in_service]
 
+    theme = np.where(
+        (said_day >= _SHIFT_DAY) & draws.chance("shifted", row, SHIFT_SHARE),
+        SHIFT_THEME,
+        draws.below("theme", row, len(THEMES)),
+    )
+    is_deaf = (account_segment(draws, deals.account[which]) == UNHEARD_SEGMENT).astype(np.int64)
+    source = draws.weighted("source", row, (TOLD_SELLER_FIRST[0], 0.3, SURVEYED, 0.05))
+    unheard = (source == 0) & (
+        draws.uniform("unheard", row) >= np.array(TOLD_SELLER_FIRST)[is_deaf] / TOLD_SELLER_FIRST[0]
+    )
+    source = np.where(unheard, 1, source)
+    solicited = (source == 2) | draws.chance("solicited", row, 0.2)
+    is_unmet = draws.chance("unmet", row, 0.6)
+
+    # some needs are told twice: to a seller and to support, a few weeks later
+    again = draws.uniform("told again", row) < np.where(
+        source == 0, TOLD_OTHERS_TOO, np.array(TOLD_SELLER_TOO)[is_deaf]
+    )
+    said_again = said + (3 + draws.below("told again after", row, 38)) * DAY
+    twice = np.nonzero(again & is_unmet & (said_again < np.minimum(lives.ended[which], stop)))[0]
+    source = np.concatenate([source, np.where(source[twice] == 0, 1, 0)])
+    row = np.concatenate([row, row[twice] + _TOLD_AGAIN])
+    which, theme, solicited, is_unmet = (
+        np.concatenate([a, a[twice]]) for a in (which, theme, solicited, is_unmet)
+    )
+    said, said_day = (
+        np.concatenate([said, said_again[twice]]),
+        np.concatenate([said_day, said_again[twice] // DAY]),
+    )
+
     steps = depth_of(team_of(deals.rep[which]), said_day)
     slower = LAG_RATIO_PER_STEP ** (steps - 3)
     tens = (lives.exposure[which] - EXPOSURE_CENTRE) / 0.10
@@ -104,12 +140,6 @@ def feedback_tables(
 
     captured = later("captured", said, 6.0 * CAPTURE_LAG_RATIO_PER_10PP[effect] ** tens)
     written = captured < stop
-    theme = np.where(
-        (said_day >= _SHIFT_DAY) & draws.chance("shifted", row, SHIFT_SHARE),
-        SHIFT_THEME,
-        draws.below("theme", row, len(THEMES)),
-    )
-    source = draws.weighted("source", row, (0.5, 0.3, 0.15, 0.05))
     feedback = pl.DataFrame(
         {
             "_row": row,
@@ -121,8 +151,8 @@ def feedback_tables(
             "expressed_at": moments(said),
             "captured_at": moments(captured),
             "source": words(source, _SOURCES),
-            "need": words(draws.chance("unmet", row, 0.6).astype(np.int64), ("met", "unmet")),
-            "solicited": flags((source == 2) | draws.chance("solicited", row, 0.2)),
+            "need": words(is_unmet.astype(np.int64), ("met", "unmet")),
+            "solicited": flags(solicited),
         }
     ).filter(pl.Series(written))
 

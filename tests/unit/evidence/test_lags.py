@@ -183,3 +183,22 @@ def test_the_table_fits_its_contract_and_row_order_does_not_matter(frame_of, com
     assert shown.filter(pl.col("median_days_hi").is_not_null()).select(inside.all()).item()
     empty = estimate_lags(frame_of("feedback_hops", []), frame_of("deal_outcomes", []), company).collect()
     assert empty.select(contract.schema.names()).schema == contract.schema
+
+
+def test_solicited_and_unsolicited_feedback_and_each_distance_are_groups_of_their_own(
+    frame_of, company
+) -> None:
+    rows = [
+        hop(i, 5 if i % 2 else 20) | {"solicited": bool(i % 2), "separation_at_capture": 3 + i % 2}
+        for i in range(40)
+    ]
+    table = estimate_lags(frame_of("feedback_hops", rows), frame_of("deal_outcomes", sold(40)), company)
+    assert [cell(table, "solicited", v)["median_days"] for v in ("solicited", "unsolicited")] == [5.0, 20.0]
+    assert [cell(table, "separation", v)["median_days"] for v in ("3", "4")] == [20.0, 5.0]
+    assert cell(table, "separation", "4")["n"] == 20
+
+
+def test_items_that_nobody_marked_make_no_group(frame_of, company) -> None:
+    rows = [hop(i, 5) for i in range(40)]
+    table = estimate_lags(frame_of("feedback_hops", rows), frame_of("deal_outcomes", sold(40)), company)
+    assert not {"solicited", "separation"} & set(table.collect()["dimension"])
