@@ -101,11 +101,13 @@ def _credits_today(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm
         newest(booked, "credit_id")
         .join(
             today.filter("is_won", c("closed_at").is_not_null()).select(
-                "opportunity_id", "closed_at", "closed_time_known", "product_id", "amount", deal_currency="currency"
+                "opportunity_id", "closed_at", "closed_time_known", "amount", deal_currency="currency"
             ),
             on="opportunity_id",
             how="left",
         )
+        # credit that stands after its win was taken back is still priced by its product
+        .join(today.select("opportunity_id", "product_id"), on="opportunity_id", how="left")
         .join(_why_undated(today), on="opportunity_id", how="left")
         .select(
             *GRAIN,
