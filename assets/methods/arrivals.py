@@ -93,6 +93,13 @@ def draw_lines(
     return Arrivals(of, known[is_new], share)
 
 
+def join_lines(parts: list[Arrivals]) -> Arrivals:
+    """One history out of those of different seller-periods, rising."""
+    return Arrivals(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("period", "known", "share"))
+    )
+
+
 def _sum_late(news: Whole, line: Whole, days_left: Whole, of: Whole, depth: int) -> Whole:
     """(m, D + 1) what of the news of each line and those before it of its period came on days with fewer than d days left."""
     grown = np.zeros((len(of), depth + 1), dtype=np.int64)
