@@ -39,7 +39,7 @@ def add_day_orders(priced: pl.DataFrame, ready: pl.DataFrame, told: pl.DataFrame
 
 
 def widen_day_orders(joint: pl.DataFrame, rows: pl.DataFrame, told: pl.DataFrame, firm: Firm) -> pl.DataFrame:
-    """Bounds of plans paid as a whole on days with more other deals than subsets are tried for.
+    """Bounds of plans paid as a whole on days with more other deals than subsets are tried for; null where one has no rate.
 
     Args:
         joint: prices from `replay.price_jointly`, with `n_others`.
@@ -52,15 +52,16 @@ def widen_day_orders(joint: pl.DataFrame, rows: pl.DataFrame, told: pl.DataFrame
     if not crowded.height:
         return joint
     asked = rows.join(crowded.select("position", "pay_scale", "pay_elsewhere"), on="position")
-    # bounds over money alone: credit without a rate stands outside
-    bounds = bound_lines(asked, _list_others(asked, told), firm.book.schedules)
+    others = _list_others(asked, told)
+    unknown = c("position").is_in(others.filter(c("amount").is_null())["position"].implode())
+    bounds = bound_lines(asked, others, firm.book.schedules)
     return (
         joint.join(
             bounds.cast({"position": joint.schema["position"]}), on="position", how="left", suffix="_wide"
         )
         .with_columns(
-            emcr_lowest=pl.min_horizontal("emcr_lowest", "emcr_lowest_wide"),
-            emcr_highest=pl.max_horizontal("emcr_highest", "emcr_highest_wide"),
+            emcr_lowest=pl.when(~unknown).then(pl.min_horizontal("emcr_lowest", "emcr_lowest_wide")),
+            emcr_highest=pl.when(~unknown).then(pl.max_horizontal("emcr_highest", "emcr_highest_wide")),
         )
         .drop("emcr_lowest_wide", "emcr_highest_wide")
     )

@@ -12,9 +12,12 @@ import polars as pl
 from assets.incentives.credits import HOUSE, book_credits, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.firm import Firm, read_firm
+from assets.incentives.forecasts import History, read_history
 from assets.incentives.knowledge import Knowledge
+from assets.incentives.news_places import place_news
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
+from assets.incentives.seller_batches import BATCH, Batch, cut_sellers
 from assets.incentives.spiffs import price_spiffs
 from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
@@ -23,16 +26,38 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 _LATER_EVENTS: Final = ("invoice", "cash")
 
 
-def price_deals(tables: PayTables) -> pl.LazyFrame:
+def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     """Price every credit as known at its close and as final (02-commission, 10-definitions).
+
+    What a seller is paid hangs on his own credits alone, so whole sellers are priced some at a time; only what forecasts look
+    back on is read over all of them first.
+
+    Args:
+        tables: what is priced.
+        batch: credits priced at a time, about.
 
     Returns:
         The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
     """
     firm = read_firm(tables)
-    booked = book_credits(tables)
-    known = price_as_known(booked, tables.opportunities, firm)
-    final_credits = _credits_today(booked, tables.opportunities, firm).collect().lazy()
+    batches = cut_sellers(book_credits(tables), tables.opportunities, firm.quotas["rep_id"], batch)
+    history = read_history(((part.sellers, _place(part, firm)) for part in batches), firm)
+    rows = [_price_batch(part, tables, firm, history) for part in batches]
+    return pl.concat([frame.lazy() for frame in rows])
+
+
+def _place(part: Batch, firm: Firm) -> pl.LazyFrame:
+    """What forecasts look back on: news of the sellers, on the days they stand on."""
+    news = part.news().collect().lazy()
+    terms = find_terms(news, firm.terms, firm.company.timezone, Knowledge.AS_KNOWN)
+    return place_news(news, terms, firm, Knowledge.AS_KNOWN)
+
+
+def _price_batch(part: Batch, tables: PayTables, firm: Firm, history: History) -> pl.DataFrame:
+    """The mart's rows of some sellers."""
+    recorded = part.of_sellers(_credits_as_recorded(part.booked, part.opportunities))
+    known = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN, history)
+    final_credits = part.of_sellers(_credits_today(part.booked, part.opportunities, firm)).collect().lazy()
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "product_id", "credit_type", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
@@ -40,7 +65,7 @@ def price_deals(tables: PayTables) -> pl.LazyFrame:
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
     paid = add_spiffs(known.lazy(), tables, firm)
-    return _publish(paid, _sum_final(final.lazy()), firm)
+    return _publish(paid, _sum_final(final.lazy()), firm).collect()
 
 
 def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
@@ -101,11 +126,13 @@ def _credits_today(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm
         newest(booked, "credit_id")
         .join(
             today.filter("is_won", c("closed_at").is_not_null()).select(
-                "opportunity_id", "closed_at", "closed_time_known", "product_id", "amount", deal_currency="currency"
+                "opportunity_id", "closed_at", "closed_time_known", "amount", deal_currency="currency"
             ),
             on="opportunity_id",
             how="left",
         )
+        # credit that stands after its win was taken back is still priced by its product
+        .join(today.select("opportunity_id", "product_id"), on="opportunity_id", how="left")
         .join(_why_undated(today), on="opportunity_id", how="left")
         .select(
             *GRAIN,

@@ -6,7 +6,8 @@ those are too few, those of everybody on the plan. Which line of pay a deal foll
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,16 @@ import polars as pl
 
 from assets.core.moments import start_of_day
 from assets.incentives.firm import Firm
-from assets.methods.arrivals import ENOUGH, Arrivals, Rest, Stays, average_crew, average_newest, draw_lines
+from assets.methods.arrivals import (
+    ENOUGH,
+    Arrivals,
+    Rest,
+    Stays,
+    average_crew,
+    average_newest,
+    draw_lines,
+    join_lines,
+)
 from assets.methods.exact import whole_cents
 from assets.methods.forward import expect_marginal_rate, shape_pay
 
@@ -26,15 +36,27 @@ _NEVER: Final = 2**62
 _DAY_US: Final = 86_400_000_000
 
 
-def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
+@dataclass(frozen=True)
+class History:
+    """Past pay periods of all sellers, as they were known at any time: what forecasts of every seller are read from.
+
+    Attributes:
+        periods: every seller-period that ever had a quota: `rep_id`, `component`, `period_start`, `period_end`, `period` (number).
+        arrivals: their lines, by `period`.
+    """
+
+    periods: pl.DataFrame
+    arrivals: Arrivals
+
+
+def add_forward(priced: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
     """Add `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
 
     Args:
         priced: rows of `price_credits` as known, with what `shape_pay` needs, `needs_quota`, `rep_id`, `plan_id`, `on`, `at`,
             `period_end`, `credit_before`.
-        news: credit as it became known, placed: `rep_id`, `component`, `at`, `on`, `amount` and `currency`, `plan_currency`, `fx_policy`,
-            `pieces`, `known`.
-        firm: quotas, terms and exchange rates.
+        history: from `read_history`, of every seller of the plans.
+        firm: terms, and the company's zone.
     """
     c = pl.col
     asked = priced.filter(c("emcr").is_not_null(), c("needs_quota"), c("quota_amount") > 0).select(
@@ -42,7 +64,7 @@ def add_forward(priced: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.Data
         days_left=(c("period_end") - c("on")).dt.total_days() - 1,
         zone=pl.when("time_known").then("timezone").otherwise(pl.lit(firm.company.timezone)),
     )  # fmt: skip
-    forecast = _forecast_rest(asked, news, firm).join(priced, on="position").sort("state", "position")
+    forecast = _forecast_rest(asked, history, firm).join(priced, on="position").sort("state", "position")
     quota = forecast["quota_amount"].cast(pl.Float64).to_numpy()
     credit = forecast["credited_amount"].cast(pl.Float64).to_numpy()
     rest = forecast["rest_mean"].to_numpy() * quota
@@ -78,11 +100,10 @@ def _cut(forecast: pl.DataFrame) -> list[slice]:
     ]
 
 
-def _forecast_rest(asked: pl.DataFrame, news: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
+def _forecast_rest(asked: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
     """`position`, `rest_mean`, `rest_deviation` of the credit still to come, as a share of quota, `is_pooled`; no row without history."""
     c = pl.col
-    periods = _list_periods(firm)
-    arrivals = _read_arrivals(periods, news, firm, int(asked["days_left"].max() or 0))  # type: ignore[arg-type]
+    periods, arrivals = history.periods, history.arrivals
     ends = periods.select(*_SELLER, "period_end", newest="period").sort("period_end")
     firsts = periods.group_by(_SELLER).agg(oldest=c("period").min())
     placed = (
@@ -122,8 +143,27 @@ def _list_periods(firm: Firm) -> pl.DataFrame:
     return firm.quotas.select(key).unique().sort(key).with_columns(period=pl.int_range(pl.len()))
 
 
+def read_history(batches: Iterable[tuple[pl.Series | None, pl.LazyFrame]], firm: Firm) -> History:
+    """Past pay periods from the news of credit, some sellers at a time.
+
+    Args:
+        batches: sellers (None: all), every one of the firm once, rising; and the news of their credit, placed (see `news_places`):
+            `rep_id`, `component`, `at`, `on`, `amount` and `currency`, `plan_currency`, `fx_policy`, `pieces`, `known`.
+        firm: quotas and exchange rates.
+    """
+    periods = _list_periods(firm)
+    longest = (
+        periods.select((pl.col("period_end") - pl.col("period_start")).dt.total_days().max()).item() or 1
+    )
+    lines = []
+    for sellers, news in batches:
+        theirs = periods if sellers is None else periods.filter(pl.col("rep_id").is_in(sellers.implode()))
+        lines.append(_read_arrivals(theirs, news, firm, depth=longest - 1))
+    return History(periods, join_lines(lines))
+
+
 def _read_arrivals(periods: pl.DataFrame, news: pl.LazyFrame, firm: Firm, depth: int) -> Arrivals:
-    """Lines of all seller-periods from the news of their credit and their quotas."""
+    """Lines of seller-periods from the news of their credit and their quotas."""
     c = pl.col
     key = [*_SELLER, "period_start", "period_end"]
     versions = firm.quotas.select(*key, "quota_amount", "known_from", "known_until").unique()

@@ -13,7 +13,7 @@ import polars as pl
 from assets.incentives.credits import HOUSE
 from assets.incentives.day_bounds import add_day_orders, widen_day_orders
 from assets.incentives.firm import Firm
-from assets.incentives.forecasts import add_forward
+from assets.incentives.forecasts import History, add_forward, read_history
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.news_places import place_news
 from assets.incentives.pay_periods import find_periods
@@ -34,7 +34,9 @@ _SPAN: Final = ("rep_id", "component", *_COUNTED)
 _WHOLE_SPAN: Final = ("rep_id", *_COUNTED)
 
 
-def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
+def price_credits(
+    own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge, history: History | None = None
+) -> pl.DataFrame:
     """Price what every credit added to its seller's pay.
 
     Args:
@@ -44,6 +46,7 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
         news: from `credits.tell_news`; as final with `known` null.
         firm: from `read_firm`.
         knowledge: which versions count; as known at `at`.
+        history: past periods of every seller; without it those that the news tell of.
 
     Returns:
         One row per grain and `at`: the columns of `price_positions`, the terms and the pay period, `credit_before`,
@@ -61,7 +64,8 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
     if knowledge is Knowledge.AS_FINAL:
         return _add_joint(priced, ready, placed, firm, knowledge)
     priced = add_day_orders(priced, ready, told, firm)
-    return add_forward(_add_joint(priced, ready, placed, firm, knowledge), placed, firm)
+    joint = _add_joint(priced, ready, placed, firm, knowledge)
+    return add_forward(joint, history or read_history([(None, placed)], firm), firm)
 
 
 def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:

@@ -222,7 +222,9 @@ def _replay(
     points = measure_curves(
         _list_points(orders, laid_out, steps, parts).lazy(), firm.book.schedules, "start", "stop"
     ).collect()
-    gaps = laid_out.group_by("order").agg(has_gap=(c("gaps").sum() != 0))
+    # credit of a component that the plan does not have moves nothing: it need not have a rate
+    counted = laid_out.join(parts, on=["case", "component"], how="semi")
+    gaps = counted.group_by("order").agg(has_gap=(c("gaps").sum() != 0))
     known = orders.join(gaps, on="order", how="left").with_columns(c("has_gap").fill_null(value=False))
     return total_steps(points, known, parts, steps, cases)
 

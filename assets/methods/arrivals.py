@@ -33,7 +33,7 @@ class Arrivals:
         period: (m,) seller-period of the line, rising.
         known: (m,) microseconds from which the line is the newest of its period, rising within a period.
         share: (m, D + 1) share of quota on days with fewer than d days left, d = 0 .. D; NaN where the period has no positive
-            quota, or credit without a price.
+            quota, or one of those days credit without a price.
     """
 
     period: Whole
@@ -83,17 +83,29 @@ def draw_lines(
     is_new = np.r_[True, (np.diff(period) != 0) | (np.diff(known) != 0)]
     line = np.cumsum(is_new) - 1
     last = np.r_[np.flatnonzero(is_new)[1:] - 1, len(period) - 1]
-    grown = np.zeros((line[-1] + 1, depth + 1), dtype=np.int64)
-    # credit with r days left counts at every d above r
-    np.add.at(grown, (line, np.clip(days_left + 1, 0, depth)), np.where(days_left < depth, cents, 0))
-    missing = np.bincount(line, weights=gaps, minlength=len(grown))
     of = period[is_new]
-    total = _sum_within(np.cumsum(grown, axis=1), of)
-    unknown = _sum_within(np.rint(missing).astype(np.int64)[:, None], of)[:, 0]
     amount = quota[last]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(((amount > 0) & (unknown == 0))[:, None], total / amount[:, None], np.nan)
+        share = _sum_late(cents, line, days_left, of, depth) / amount[:, None]
+    share[~(amount > 0)] = np.nan
+    if gaps.any():
+        share[_sum_late(gaps, line, days_left, of, depth) != 0] = np.nan
     return Arrivals(of, known[is_new], share)
+
+
+def join_lines(parts: list[Arrivals]) -> Arrivals:
+    """One history out of those of different seller-periods, rising."""
+    return Arrivals(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("period", "known", "share"))
+    )
+
+
+def _sum_late(news: Whole, line: Whole, days_left: Whole, of: Whole, depth: int) -> Whole:
+    """(m, D + 1) what of the news of each line and those before it of its period came on days with fewer than d days left."""
+    grown = np.zeros((len(of), depth + 1), dtype=np.int64)
+    # what came with r days left counts at every d above r
+    np.add.at(grown, (line, np.clip(days_left + 1, 0, depth)), np.where(days_left < depth, news, 0))
+    return _sum_within(np.cumsum(grown, axis=1), of)
 
 
 def _sum_within(lines: Whole, of: Whole) -> Whole:
@@ -185,14 +197,17 @@ def average_crew(arrivals: Arrivals, stays: Stays, at: Whole, days_left: Whole) 
         sign = np.repeat([1, -1], len(here))
         order = np.argsort(time, kind="stable")
         share = arrivals.share[np.concatenate([stays.line[here]] * 2)[order]]
-        sign = sign[order]
-        count = np.cumsum(sign)
+        sign = sign[order, None]
+        # a line may have a share on its last days only
+        has_share = ~np.isnan(share)
+        share[~has_share] = 0.0
+        count = np.cumsum(has_share * sign, axis=0)
         moment = np.searchsorted(time[order], at, side="right") - 1
-        counts = np.flatnonzero((starts < NEWEST) & (moment >= 0) & (count[np.maximum(moment, 0)] > 0))
+        counts = np.flatnonzero((starts < NEWEST) & (moment >= 0) & (count[np.maximum(moment, 0), day] > 0))
         at_moment = moment[counts], day[counts]
-        number[counts] += count[moment[counts]]
-        total[counts] += np.cumsum(share * sign[:, None], axis=0)[at_moment]
-        squares[counts] += np.cumsum(share**2 * sign[:, None], axis=0)[at_moment]
+        number[counts] += count[at_moment]
+        total[counts] += np.cumsum(share * sign, axis=0)[at_moment]
+        squares[counts] += np.cumsum(share**2 * sign, axis=0)[at_moment]
         starts[counts] += 1
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / number

@@ -117,12 +117,17 @@ def read_curve(known: Known, terms: Terms, part: Part, product: str | None, shar
             raise Unpriced("unsupported_combination")
         worth = ONE
     elif part.basis == "target":
-        target = exact(terms.assignment.get("target_incentive"))
-        if target is None or part.weight is None:
-            raise Unpriced("no_target_incentive")
-        worth = half_up(target * share, 2) * part.weight
+        worth = read_worth(terms, part, share)
     retroactive = terms.plan["tier_method"] == "retroactive"
     return Curve(tiers, retroactive, part.gate, part.gate_from == "threshold", worth)
+
+
+def read_worth(terms: Terms, part: Part, share: Fraction) -> Fraction:
+    """Pay of a target component at f = 1."""
+    target = exact(terms.assignment.get("target_incentive"))
+    if target is None or part.weight is None:
+        raise Unpriced("no_target_incentive")
+    return half_up(target * share, 2) * part.weight
 
 
 @dataclass(frozen=True)

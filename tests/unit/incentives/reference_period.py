@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from reference_knowledge import Piece, Terms, Unpriced, exact, half_up
-from reference_pay import MEASURED, ONE, ZERO, Curve, Part, Period, read_curve, read_parts
+from reference_pay import MEASURED, ONE, ZERO, Curve, Part, Period, read_curve, read_parts, read_worth
 from reference_place import Own, Place
 
 
@@ -184,7 +184,10 @@ class Standing(Place):
         for part in self.parts.values():
             found |= {name for check in self._checks(part) if (name := _reason(check))}
         before = [p for p in self.others() if self.precedes(p)]
-        return found | ({name} if (name := _reason(lambda: self._sum(before))) else set())
+        found |= {name} if (name := _reason(lambda: self._sum(before))) else set()
+        # a row of the deal that comes earlier and has no rate leaves the total before this one unknown
+        earlier = [o for o in self.own if (o.component, o.kind) < (self.component, self.kind)]
+        return found | ({"no_fx_rate"} if any(o.amount is None for o in earlier) else set())
 
     def _checks(self, part: Part) -> list[Callable[[], object]]:
         period = Period(self.bounds, None)
@@ -193,6 +196,9 @@ class Standing(Place):
             checks.append(lambda: self._read_result(period, part))
         else:
             checks.append(lambda: self._needed_quota(part.name))
+        if part.combine == "additive" and part.basis == "target":
+            # true beside whatever else is wrong with the tiers
+            checks.append(lambda: read_worth(self.terms, part, self.share))
         if part.combine != "gate":
             checks += [
                 lambda product=product: self._curve(part, self.terms, product)

@@ -221,3 +221,14 @@ def test_mart_rows_are_unique(made: tuple[list[Batch], Counter[str]]) -> None:
     grain = ["opportunity_id", "rep_id", "component", "credit_type"]
     mart = price_deals(made[0][0].together().tables()).collect()
     assert mart.select(pl.struct(grain).is_unique().all()).item()
+
+
+def test_bytes_do_not_hang_on_how_many_sellers_are_priced_at_a_time(
+    made: tuple[list[Batch], Counter[str]],
+) -> None:
+    grain = ["opportunity_id", "rep_id", "component", "credit_type"]
+    setting, firms = made[0][0].setting, made[0][0].firms
+    tables = Batch(setting, dict(list(firms.items())[:25])).together().tables()
+    whole, cut = (price_deals(tables, batch=size).sort(grain).collect() for size in (10**9, 60))
+    assert whole["emcr_forward"].drop_nulls().len() > 100
+    assert whole.equals(cut)
