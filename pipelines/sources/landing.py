@@ -83,7 +83,7 @@ class ConfiguredLanding:
         digest = hashlib.sha256(self.configuration.fingerprint(table).encode())
         seen = self._announced[table] = {}
         for name, entry in sorted(source.entries.items()):
-            for path in self._paths_if_any(table, name, entry):
+            for path in self.paths_if_any(table, name, entry):
                 with self._blaming(table, self.shown(path)):
                     seen[path] = stamp_of(path), self._hashes.sha256(path)
                 digest.update(json.dumps([name, self.shown(path), seen[path][1]]).encode())
@@ -146,7 +146,7 @@ class ConfiguredLanding:
             raise SourceUnreachableError(f"{table}: {said}. {hint}")
         return paths
 
-    def _paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
+    def paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
         """As `paths`; none for an object that its preset can do without, as long as there is another."""
         preset = self.configuration.preset(table)
         if preset is None or preset.objects[name]:
@@ -157,7 +157,7 @@ class ConfiguredLanding:
             if is_url(entry.path) or (
                 name == preset.main
                 and not any(
-                    self._paths_if_any(table, other, self.configuration.sources[table].entries[other])
+                    self.paths_if_any(table, other, self.configuration.sources[table].entries[other])
                     for other in preset.stand_ins
                     if other in self.configuration.sources[table].entries
                 )
@@ -222,7 +222,7 @@ class ConfiguredLanding:
         inputs = {
             name: self._open_files(table, entry, folder, head, announced)
             for name, entry in source.entries.items()
-            if self._paths_if_any(table, name, entry)
+            if self.paths_if_any(table, name, entry)
         }
         if source.query is None:
             return inputs["source"]
