@@ -21,8 +21,9 @@ WEBHOOK_TIMEOUT_SECONDS = 10
 
 
 def fingerprint_landing(landing: ConfiguredLanding) -> str:
-    """One hash over the content of every source."""
-    versions = {name: landing.version(name) for name in sorted(landing.configuration.sources)}
+    """One hash over the content of every file; databases are asked by the schedules, not every minute."""
+    sources = landing.configuration.sources
+    versions = {name: landing.version(name) for name in sorted(sources) if sources[name].sql is None}
     return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
 
 

@@ -29,6 +29,7 @@ from pipelines.sources.settings import (
     Alerts,
     ChurnSettings,
     CompanySettings,
+    Database,
     FileEntry,
     Layout,
     PublishSettings,
@@ -87,7 +88,7 @@ class Configuration:
     def lineage(self, table: str) -> str:
         """SHA-256 (hex) of where the rows of a table come from and how they are named, not of how their cells are read."""
         slice_ = self.sources[table].model_dump(
-            mode="json", include={"path", "files", "query", "rows", "where", "columns"}
+            mode="json", include={"path", "files", "query", "sql", "rows", "where", "columns"}
         )
         identity = [self.company.demo_seed, slice_]
         return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
@@ -204,7 +205,7 @@ def _from_preset(document: Document, table: str, source: Source, company: Compan
         said = f"the preset {known.name} makes no {table}: {nearest(table, known.tables)}"
         raise document.error((*at, "preset"), said)
     made = known.tables[table]
-    if source.query is not None or source.rows is not None:
+    if source.query is not None or source.rows is not None or source.sql is not None:
         raise document.error(at, "a preset brings its own query: give it 'path' or 'files'")
     try:
         files = _files_of(made, source)
@@ -234,10 +235,12 @@ def _files_of(made: TablePreset, source: Source) -> dict[str, FileEntry]:
 
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
-    kinds = [k for k in ("path", "files", "rows") if getattr(source, k) is not None]
+    kinds = [k for k in ("path", "files", "sql", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
-        raise document.error(at, f"needs exactly one of 'path', 'files' with 'query', or 'rows': {given}")
+        raise document.error(
+            at, f"needs exactly one of 'path', 'files' with 'query', 'sql', or 'rows': {given}"
+        )
     if (source.files is None) != (source.query is None):
         raise document.error(
             (*at, "files" if source.query is None else "query"), "'files' and 'query' go together"
@@ -314,7 +317,7 @@ def _key_hint(path: tuple[str | int, ...]) -> str:
     }
     around, word = path[:-1], str(path[-1])
     if around[:1] == ("sources",):
-        model: type[BaseModel] = FileEntry if "files" in around else Source
+        model: type[BaseModel] = FileEntry if "files" in around else Database if "sql" in around else Source
         if model is FileEntry and word in Source.model_fields:
             return f"{word!r} stands on the table, not on a file of its query"
     else:

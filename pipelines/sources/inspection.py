@@ -10,7 +10,7 @@ import polars as pl
 
 from assets.landing import Landed, LandingBlockedError, SourceUnreachableError
 from expectations.model import Kind, Table
-from pipelines.sources.config import Configuration
+from pipelines.sources.config import Configuration, Source
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.mapping import Plan
 
@@ -75,7 +75,7 @@ def inspect_sources(configuration: Configuration) -> SourcesReport:
 
 def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: str) -> TableReport:
     source = configuration.sources[table]
-    where = source.path or ("rows in the configuration" if source.rows is not None else "query")
+    where = source.path or _origin(source)
     try:
         plan = landing.outline(table)
     except (LandingBlockedError, SourceUnreachableError) as error:
@@ -98,8 +98,27 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
         files=len(landed.files),
         records=sum(file.records for file in landed.files),
         rejects=tuple(counts.iter_rows()),
-        warnings=tuple(_warnings(configuration.tables[table], plan, landed)),
+        warnings=(
+            *_absent_objects(landing, configuration, table),
+            *_warnings(configuration.tables[table], plan, landed),
+        ),
     )
+
+
+def _origin(source: Source) -> str:
+    if source.preset is not None:
+        return f"preset {source.preset}"
+    return "rows in the configuration" if source.rows is not None else "database" if source.sql else "query"
+
+
+def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, table: str) -> list[str]:
+    """What a preset would use and the firm does not land."""
+    preset = configuration.preset(table)
+    if preset is None:
+        return []
+    entries = configuration.sources[table].entries
+    absent = [n for n in preset.objects if n not in entries or not landing.paths_if_any(table, n, entries[n])]
+    return [f"made without {', '.join(absent)}: what they would tell is null"] if absent else []
 
 
 def _reached(error: Exception) -> bool:

@@ -31,6 +31,7 @@ from assets.landing import (
     SourceUnreachableError,
 )
 from pipelines.sources.config import Configuration, FileEntry, Source, is_url
+from pipelines.sources.database import DatabaseError, fetch
 from pipelines.sources.fingerprints import FileHashes, Stamp, stamp_of
 from pipelines.sources.mapping import Plan, describe_missing, plan_columns
 from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_rows
@@ -38,6 +39,7 @@ from pipelines.sources.preset import adapt
 from pipelines.sources.readers.frame import SOURCE_RECORD, SourceFile, UnreadableError
 from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
 from pipelines.sources.readers.typed import decode_fully
+from pipelines.sources.settings import DATABASE
 from pipelines.sources.transform import MappedRows, compute, null_tokens, rename, run_query, stack
 
 _LEFT_BEHIND_SECONDS = 86_400  # longer than any run
@@ -55,6 +57,8 @@ class ConfiguredLanding:
         self.configuration = configuration
         cache_dir.mkdir(parents=True, exist_ok=True)
         self._hashes = FileHashes(cache_dir)
+        self._cache = cache_dir
+        self._answers: dict[str, Path] = {}  # rows of databases, by table
         self._work = _private_folder(cache_dir)
         self._sweep = atexit.register(partial(shutil.rmtree, self._work, ignore_errors=True))
         self._folders = count()
@@ -79,7 +83,7 @@ class ConfiguredLanding:
         digest = hashlib.sha256(self.configuration.fingerprint(table).encode())
         seen = self._announced[table] = {}
         for name, entry in sorted(source.entries.items()):
-            for path in self._paths_if_any(table, name, entry):
+            for path in self.paths_if_any(table, name, entry):
                 with self._blaming(table, self.shown(path)):
                     seen[path] = stamp_of(path), self._hashes.sha256(path)
                 digest.update(json.dumps([name, self.shown(path), seen[path][1]]).encode())
@@ -122,6 +126,8 @@ class ConfiguredLanding:
 
     def paths(self, table: str, entry: FileEntry) -> tuple[Path, ...]:
         """The files of an entry, sorted. Raises SourceUnreachableError where there are none."""
+        if self.configuration.sources[table].sql is not None:
+            return (self._fetched(table),)
         if is_url(entry.path):
             said = "this version reads local files only. Copy the files here, or mount the bucket"
             raise SourceUnreachableError(f"{table}: {entry.path}: {said}")
@@ -140,7 +146,7 @@ class ConfiguredLanding:
             raise SourceUnreachableError(f"{table}: {said}. {hint}")
         return paths
 
-    def _paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
+    def paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
         """As `paths`; none for an object that its preset can do without, as long as there is another."""
         preset = self.configuration.preset(table)
         if preset is None or preset.objects[name]:
@@ -151,7 +157,7 @@ class ConfiguredLanding:
             if is_url(entry.path) or (
                 name == preset.main
                 and not any(
-                    self._paths_if_any(table, other, self.configuration.sources[table].entries[other])
+                    self.paths_if_any(table, other, self.configuration.sources[table].entries[other])
                     for other in preset.stand_ins
                     if other in self.configuration.sources[table].entries
                 )
@@ -159,8 +165,21 @@ class ConfiguredLanding:
                 raise
             return ()
 
+    def _fetched(self, table: str) -> Path:
+        """The rows of a table's database, asked once; the rest of this landing sees the same answer."""
+        if (known := self._answers.get(table)) is None:
+            database = self.configuration.sources[table].sql
+            try:
+                known = fetch(database, self._cache / "databases" / table).path if database else Path()
+            except DatabaseError as error:
+                raise SourceUnreachableError(f"{table}: {DATABASE}: {error}") from None
+            self._answers[table] = known
+        return known
+
     def shown(self, path: Path) -> str:
         """A path as reports show it: relative to the configuration."""
+        if path in self._answers.values():
+            return DATABASE
         return Path(relpath(path, self.configuration.folder)).as_posix()
 
     def _read(self, table: str, head: int | None) -> Landed:
@@ -203,7 +222,7 @@ class ConfiguredLanding:
         inputs = {
             name: self._open_files(table, entry, folder, head, announced)
             for name, entry in source.entries.items()
-            if self._paths_if_any(table, name, entry)
+            if self.paths_if_any(table, name, entry)
         }
         if source.query is None:
             return inputs["source"]

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from assets.landing import Reading
 
+DATABASE = "database"
+"""Stands for the file where rows come out of a database."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
@@ -116,12 +118,48 @@ class FileEntry(Layout):
     path: Annotated[str, Field(min_length=1)]
 
 
+def _database(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme not in {"postgresql", "sqlite"}:
+        raise ValueError("must start with postgresql:// or sqlite://")
+    if parts.password:
+        raise ValueError("must hold no password: use 'uri_env' and keep the address in the environment")
+    return uri
+
+
+class Database(Strict):
+    """A database, and what to ask of it. `overlap`: seconds (units, for a number) of the cursor that are read again."""
+
+    uri: Annotated[str, AfterValidator(_database)] | None = None
+    uri_env: Annotated[str, AfterValidator(_identifier)] | None = None
+    table: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")] | None = (
+        None
+    )
+    query: Annotated[str, Field(min_length=1)] | None = None
+    cursor: Annotated[str, AfterValidator(_identifier)] | None = None
+    overlap: Annotated[int, Field(ge=0)] = 3_600
+    key: list[Annotated[str, AfterValidator(_identifier)]] = []
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Database:
+        if (self.uri is None) == (self.uri_env is None):
+            raise ValueError(
+                "needs 'uri', or 'uri_env' with the name of an environment variable that holds it"
+            )
+        if (self.table is None) == (self.query is None):
+            raise ValueError("needs either 'table' or 'query'")
+        if self.cursor is not None and not self.key:
+            raise ValueError("'cursor' needs 'key' as well: without it deletes would never be seen")
+        return self
+
+
 class Source(Layout):
     """Where one source table comes from, and how its columns are made."""
 
     path: Annotated[str, Field(min_length=1)] | None = None
     files: dict[Annotated[str, AfterValidator(_identifier)], FileEntry] | None = None
     query: str | None = None
+    sql: Database | None = None
     rows: list[dict[str, str | None]] | None = None
     preset: str | None = None
     columns: dict[str, Annotated[str, Field(min_length=1)]] = {}
@@ -158,6 +196,8 @@ class Source(Layout):
         """The files of this source; the single file or glob of a plain source is called `source`."""
         if self.files is not None:
             return self.files
+        if self.sql is not None:
+            return {"source": FileEntry(path=DATABASE)}
         if self.path is None:
             return {}
         layout = {name: getattr(self, name) for name in Layout.model_fields}

@@ -15,6 +15,7 @@ from assets.core.subjects import refine_source
 from assets.landing import FILE, RECORD, Landed, LandingBlockedError, SourceUnreachableError
 from expectations.contracts import SOURCES
 from pipelines.sources.config import ConfigError, Configuration, load_config
+from pipelines.sources.inspection import inspect_sources
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.preset import list_presets, read_preset
 
@@ -211,6 +212,16 @@ def test_minor_units_become_exact_amounts(tmp_path: Path) -> None:
     rows = rows_of(land(tmp_path, "customer_activity", "{preset: stripe, path: charge.csv}"))
     # what is no number stays what it is, for the contract to reject
     assert rows.sort("event_id")["amount"].to_list() == ["19.99", "1999.00", "12x"]
+
+
+def test_the_check_says_what_a_preset_is_made_without(tmp_path: Path) -> None:
+    (tmp_path / "ticket.csv").write_text("id,created_at\nT1,2024-01-01 00:00:00\n")
+    config = configure(tmp_path, complaints='{preset: zendesk, path: "<object>.csv"}')
+    report = {one.table: one for one in inspect_sources(config).tables}["complaints"]
+    assert report.source == "preset zendesk"
+    assert report.warnings == (
+        "made without ticket_field_history, user, organization: what they would tell is null",
+    )
 
 
 def test_a_missing_column_or_object_is_named(tmp_path: Path) -> None:
