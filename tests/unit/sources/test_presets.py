@@ -180,6 +180,7 @@ def test_history_gives_every_version_with_the_time_it_was_recorded(tmp_path: Pat
         "O1,A1,R1,2024-01-01 08:00:00,2024-03-31,true,true,20,2024-04-02 09:00:00\n"
         # older than the history, which began in 2024: recorded when it happened, as far as anybody knows
         "O2,A1,R1,2023-01-01 08:00:00,2023-02-01,true,true,30,2024-01-01 00:00:00\n"
+        "O3,A1,R1,2023-11-01 08:00:00,2024-09-30,false,false,40,2024-01-01 00:00:00\n"
     )
     rows = rows_of(land(tmp_path, "opportunities", '{preset: salesforce, path: "<object>.csv"}'))
     found = rows.sort("opportunity_id", "recorded_at").select(
@@ -189,6 +190,7 @@ def test_history_gives_every_version_with_the_time_it_was_recorded(tmp_path: Pat
         ("O1", "false", None, "2024-01-01 08:00:00"),
         ("O1", "true", "2024-03-31", "2024-04-02 09:00:00"),
         ("O2", "true", "2023-02-01", "2023-02-01"),
+        ("O3", "false", None, "2023-11-01 08:00:00"),
     ]
 
 
