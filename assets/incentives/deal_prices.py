@@ -5,6 +5,7 @@ One row per deal, credited seller, component and credit type. How a position is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -17,7 +18,7 @@ from assets.incentives.knowledge import Knowledge
 from assets.incentives.news_places import place_news
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
-from assets.incentives.seller_batches import BATCH, Batch, cut_sellers
+from assets.incentives.seller_batches import BATCH, Batch, cut_sellers, take_batch
 from assets.incentives.spiffs import price_spiffs
 from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
@@ -40,10 +41,14 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
         The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
     """
     firm = read_firm(tables)
-    batches = cut_sellers(book_credits(tables), tables.opportunities, firm.quotas["rep_id"], batch)
-    history = read_history(((part.sellers, _place(part, firm)) for part in batches), firm)
-    rows = [_price_batch(part, tables, firm, history) for part in batches]
-    return pl.concat([frame.lazy() for frame in rows])
+    booked = book_credits(tables)
+    crews = cut_sellers(booked, firm.quotas["rep_id"], batch)
+
+    def batches() -> Iterator[Batch]:
+        return (take_batch(sellers, booked, tables.opportunities) for sellers in crews)
+
+    history = read_history(((part.sellers, _place(part, firm)) for part in batches()), firm)
+    return pl.concat([_price_batch(part, tables, firm, history) for part in batches()]).lazy()
 
 
 def _place(part: Batch, firm: Firm) -> pl.LazyFrame:

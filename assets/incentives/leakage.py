@@ -20,6 +20,7 @@ from assets.incentives.deal_prices import add_spiffs, price_as_known
 from assets.incentives.firm import read_firm
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN
+from assets.incentives.seller_batches import take_batch
 
 SAMPLE: Final = 200
 """Deals replayed: enough to meet every plan and month of a firm, few enough to cost a second."""
@@ -55,7 +56,7 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
     asked = _draw_sample(published, sample).collect()
     is_asked = (
         c("opportunity_id").is_in(asked["opportunity_id"].implode()) & c("credited_amount").is_not_null()
-    )
+    ).fill_null(value=False)
     sellers = (
         published.filter(is_asked)
         .join(asked.lazy(), on="opportunity_id")
@@ -82,17 +83,22 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
         for again, name in _COMPARED.items()
     ]
     agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))
-    return (
-        published.join(compared, on=GRAIN, how="left")
-        .with_columns(replay_agrees=pl.when(is_asked).then(agrees))
+    replayed = (
+        published.filter(is_asked)
+        .join(compared, on=GRAIN, how="left")
+        .with_columns(replay_agrees=agrees)
         .drop("replayed", "is_pooled", *(f"{name}_replayed" for name in _COMPARED))
     )
+    others = published.filter(~is_asked).with_columns(replay_agrees=pl.lit(None, dtype=pl.Boolean))
+    return pl.concat([others, replayed.select(others.collect_schema().names())])
 
 
 def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
     """Price the companies of all cases together."""
-    booked = _copy_credits(book_credits(tables), tables.opportunities, sellers).collect().lazy()
-    deals = _copy_deals(booked, tables.opportunities, own)
+    rep_ids = sellers.select("rep_id").unique().sort("rep_id").collect()["rep_id"]
+    theirs = take_batch(rep_ids, book_credits(tables), tables.opportunities)
+    booked = _copy_credits(theirs.booked, theirs.opportunities, sellers).collect().lazy()
+    deals = _copy_deals(booked, theirs.opportunities, own)
     assignments = _copy(tables.plan_assignments, sellers, "rep_id", "rep_id")
     plans = assignments.select("case", "close", plan="plan_id").unique()
     known = replace(

@@ -36,19 +36,22 @@ class Batch:
         return rows.join(self.sellers.to_frame().lazy(), on="rep_id", how="semi", nulls_equal=True)
 
 
-def cut_sellers(
-    booked: pl.LazyFrame, opportunities: pl.LazyFrame, others: pl.Series, size: int
-) -> list[Batch]:
-    """Cut credits into batches of whole sellers, in order of rep_id.
+_OF_DEALS: Final = (
+    "opportunity_id", "recorded_at", "knowledge_time_assumed", "is_won", "closed_at", "closed_time_known", "amount",
+    "currency", "product_id",
+)  # fmt: skip
+
+
+def cut_sellers(booked: pl.LazyFrame, others: pl.Series, size: int) -> list[pl.Series]:
+    """Batches of whole sellers (rep_ids), in order of rep_id.
 
     Args:
         booked: from `credits.book_credits`.
-        opportunities: core/opportunities, all versions.
         others: rep_ids of sellers who may have no credit.
         size: credits in a batch, about.
     """
-    credited = booked.select("rep_id", n=pl.lit(1)).collect()
-    idle = others.unique().alias("rep_id").to_frame().with_columns(n=pl.lit(0))
+    credited = booked.group_by("rep_id").agg(n=pl.len().cast(pl.Int64)).collect()
+    idle = others.unique().alias("rep_id").to_frame().with_columns(n=pl.lit(0, dtype=pl.Int64))
     numbered = (
         pl.concat([credited, idle])
         .group_by("rep_id")
@@ -57,11 +60,17 @@ def cut_sellers(
         .with_columns(batch=(pl.col("n").cum_sum() - pl.col("n")) // size)
     )
     parts = numbered.partition_by("batch", maintain_order=True) or [numbered]
-    return [_take(part["rep_id"], booked, opportunities) for part in parts]
+    return [part["rep_id"] for part in parts]
 
 
-def _take(sellers: pl.Series, booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> Batch:
+def take_batch(sellers: pl.Series, booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> Batch:
+    """Read what the prices of some sellers hang on."""
     theirs = booked.join(sellers.to_frame().lazy(), on="rep_id", how="semi", nulls_equal=True)
-    versions = booked.join(theirs.select("credit_id").unique(), on="credit_id", how="semi")
-    deals = opportunities.join(versions.select("opportunity_id").unique(), on="opportunity_id", how="semi")
-    return Batch(sellers, versions, deals)
+    names = theirs.select("credit_id").unique().collect(engine="streaming")
+    versions = booked.join(names.lazy(), on="credit_id", how="semi").collect(engine="streaming")
+    deals = (
+        opportunities.select(_OF_DEALS)
+        .join(versions.lazy().select("opportunity_id").unique(), on="opportunity_id", how="semi")
+        .collect(engine="streaming")
+    )
+    return Batch(sellers, versions.lazy(), deals.lazy())

@@ -190,6 +190,8 @@ def average_crew(arrivals: Arrivals, stays: Stays, at: Whole, days_left: Whole) 
     starts = np.zeros(len(at), dtype=np.int64)
     day = np.clip(days_left, 0, arrivals.share.shape[1] - 1)
     for start in np.unique(stays.start)[::-1]:
+        if (starts >= NEWEST).all():
+            break
         here = np.flatnonzero((stays.start == start) & ~np.isnan(arrivals.share[stays.line, 0]))
         if not len(here):
             continue
