@@ -50,7 +50,7 @@ CONDUCT_INDICATORS = Table(
     ),
     references=(Reference("rep_id", "reps"),),
     audience=Audience.RESTRICTED,
-    query="SELECT indicator, count(*) AS sellers, count_if(is_flagged) AS to_investigate, any_value(sellers_just_below) AS just_below FROM restricted.conduct_indicators WHERE period = 'all' GROUP BY indicator ORDER BY indicator",
+    query="SELECT indicator, count(*) AS sellers, count_if(is_flagged) AS to_investigate, any_value(sellers_just_below) AS just_below FROM marts.conduct_indicators WHERE period = 'all' GROUP BY indicator ORDER BY indicator",
     do_not="Do not rank sellers by it, and do not read a flag as a finding: it says where to look first.",
 )  # fmt: skip
 
