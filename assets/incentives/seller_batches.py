@@ -9,7 +9,7 @@ import polars as pl
 
 from assets.incentives.credits import tell_news
 
-BATCH: Final = 150_000
+BATCH: Final = 75_000
 """Credits priced at a time: large enough that small tables are joined seldom, small enough for a laptop."""
 
 
