@@ -132,7 +132,10 @@ def prepare_panel(
         accounts=followed,
         deals=_number_sellers(deals.drop("opportunity_id"), sellers, "rep_id", "seller"),
         owners=_number_sellers(owners, sellers, "owner_rep_id", "owner"),
-        intensity=_number_sellers(owner_intensity(deal_outcomes).collect(), sellers, "owner_rep_id", "owner"),
+        # who only sold to nobody known, or never held an account, is no owner of a row here
+        intensity=_number_sellers(
+            owner_intensity(deal_outcomes).collect(), sellers, "owner_rep_id", "owner"
+        ).drop_nulls("owner"),
         happened=_place(happened, deals, followed, last or company.as_of),
         callers=directory.accounts.select("account_id", "_survivor")
         .join(own.lazy(), left_on="_survivor", right_on="account_id", how="inner")

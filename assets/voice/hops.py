@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.methods.calendar import count_business_days
+from assets.methods.exact import ratio_of_wholes
 from assets.voice.themes import replace_theme, resolve_themes
 
 WAY: Final = ("expressed", "captured", "triaged", "decided", "shipped", "told_back")
@@ -88,7 +89,11 @@ def follow_feedback(
             _first_day=_local_day(company, _c("entered_at")),
         )
         .with_columns(
-            days=(_c("_until") - _c("entered_at")).dt.total_microseconds() / MICROSECONDS_PER_DAY,
+            # in whole numbers: polars divides by a constant one way in a vector and another way at its end
+            days=ratio_of_wholes(
+                (_c("_until") - _c("entered_at")).dt.total_microseconds().cast(pl.Int128),
+                pl.lit(MICROSECONDS_PER_DAY, dtype=pl.Int128),
+            ),
             business_days=count_business_days(_c("_first_day"), _c("_last_day"), free, _c("region")),
         )
         .select(

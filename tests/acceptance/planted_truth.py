@@ -79,7 +79,7 @@ def find(folder: Path, seed: int, effect: Effect, deals: int = DEALS, months: in
     settings = yaml.safe_load(config.read_text())
     settings["sources"] = {name: s for name, s in settings["sources"].items() if name not in UNREAD}
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
-    unaudited = [patch(f"assets.{module}.audit", return_value=()) for module in ("step", "source_step")]
+    unaudited = [patch(f"assets.{module}.audit", return_value=()) for module in ("table_step", "source_step")]
     with unaudited[0], unaudited[1], patch("os.fsync"):
         workshop = open_workshop(folder / "home", config)
         made = {

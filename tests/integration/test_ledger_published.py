@@ -190,7 +190,10 @@ def test_restricted_tables_are_published_only_when_switched_on(home: Path) -> No
         names = {row[0] for row in connection.sql("SELECT view_name FROM duckdb_views()").fetchall()}
     assert "rep_periods" not in names
     assert "clawbacks" in names
-    assert sorted(p.name for p in (second / "restricted").iterdir()) == ["rep_periods.parquet"]
+    assert sorted(p.name for p in (second / "restricted").iterdir()) == [
+        "conduct_indicators.parquet",
+        "rep_periods.parquet",
+    ]
     assert (second / "restricted").stat().st_mode & 0o777 == 0o700
     with duckdb.connect(second / "catalog.duckdb", read_only=True) as connection:
         assert connection.sql("SELECT count(*) FROM marts.rep_periods").fetchall()[0][0] > 0
