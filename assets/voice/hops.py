@@ -15,7 +15,6 @@ import polars as pl
 
 from assets.company import Company
 from assets.methods.calendar import count_business_days
-from assets.methods.exact import ratio_of_wholes
 from assets.voice.themes import replace_theme, resolve_themes
 
 WAY: Final = ("expressed", "captured", "triaged", "decided", "shipped", "told_back")
@@ -89,11 +88,9 @@ def follow_feedback(
             _first_day=_local_day(company, _c("entered_at")),
         )
         .with_columns(
-            # in whole numbers: polars divides by a constant one way in a vector and another way at its end
-            days=ratio_of_wholes(
-                (_c("_until") - _c("entered_at")).dt.total_microseconds().cast(pl.Int128),
-                pl.lit(MICROSECONDS_PER_DAY, dtype=pl.Int128),
-            ),
+            days=(_c("_until") - _c("entered_at"))
+            .dt.total_microseconds()
+            .map_batches(_divide_exactly, return_dtype=pl.Float64, is_elementwise=True),
             business_days=count_business_days(_c("_first_day"), _c("_last_day"), free, _c("region")),
         )
         .select(
@@ -107,6 +104,11 @@ def observation_end(company: Company, source: str) -> datetime:
     """First moment (UTC) after the last day, in the company's zone, that the source is known to be complete for."""
     last: date = min(company.as_of, company.complete_until.get(source, company.as_of))
     return datetime.combine(last + timedelta(days=1), time(), ZoneInfo(company.timezone)).astimezone(UTC)
+
+
+def _divide_exactly(microseconds: pl.Series) -> pl.Series:
+    """Days as the nearest floats: polars divides by a constant one way in a vector and another way at its end."""
+    return pl.Series(microseconds.to_numpy() / MICROSECONDS_PER_DAY).fill_nan(None)
 
 
 def _local_day(company: Company, moment: pl.Expr) -> pl.Expr:
