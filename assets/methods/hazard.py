@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from assets.methods.clusters import FEW_CLUSTERS, Floats, Ints, cluster_covariance, sum_by_cluster
-from assets.methods.design import EstimationError, check_rank, solve_step
+from assets.methods.design import EstimationError, check_rank, cross_products, predict, solve_step
 
 BLOCK_ROWS: Final = 1 << 16
 """Rows are always added up in blocks of this many, wherever the chunks end: the pieces a panel comes in change no bit."""
@@ -122,7 +122,7 @@ def fit_hazard(chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clus
         u, w, likelihood = _derivatives(block, coefficients)
         scores += sum_by_cluster(block.x * u[:, None], block.cluster, clusters)
         seen[block.cluster] = True
-        information += (block.x * w[:, None]).T @ block.x
+        information += cross_products(block.x * w[:, None], block.x)
         for place in range(by_cluster.shape[0]):
             own = block.cluster == place
             by_cluster[place] += (block.x[own] * w[own, None]).T @ block.x[own]
@@ -212,7 +212,7 @@ class _Survey:
         self.events += float(block.events.sum())
         self.exposure += float((block.trials * np.exp(block.offset)).sum())
         weighted = block.x * block.trials[:, None]
-        self.gram += weighted.T @ block.x
+        self.gram += cross_products(weighted, block.x)
         self.total += weighted.sum(axis=0)
         if self._blocks % self._stride == 0:
             self.sample.append(block)
@@ -244,8 +244,8 @@ def _climb(
         information, score = np.zeros((width, width)), np.zeros(width)
         for block in blocks():
             u, w, _ = _derivatives(block, coefficients, likelihood=False)
-            information += (block.x * w[:, None]).T @ block.x
-            score += block.x.T @ u
+            information += cross_products(block.x * w[:, None], block.x)
+            score += cross_products(block.x, u[:, None])[:, 0]
         step = solve_step(information, score)
         # Newton overshoots from far away: no step is longer than 2 in a covariate's own unit
         length = float((np.abs(step) * survey.spread()).max())
@@ -262,7 +262,7 @@ def _derivatives(
     block: Chunk, coefficients: Floats, *, likelihood: bool = True
 ) -> tuple[Floats, Floats, float]:
     """First derivative and minus the second of each row's log-likelihood in the linear predictor, and the sum of it."""
-    linear = block.x @ coefficients
+    linear = predict(block.x, coefficients)
     linear += block.offset
     hazard = np.exp(np.minimum(linear, 30.0, out=linear), out=linear)
     spared = (block.trials - block.events) * hazard

@@ -22,7 +22,7 @@ import polars as pl
 from scipy.special import gammaln
 
 from assets.methods.clusters import FEW_CLUSTERS, Flags, Floats, Ints, cluster_covariance, sum_by_cluster
-from assets.methods.design import EstimationError, check_rank, solve_step
+from assets.methods.design import EstimationError, check_rank, cross_products, predict, solve_step
 
 _SETTLED: Final = 1e-10  # Newton's decrement: the next step would move nothing that is printed
 _PASSES: Final = 100
@@ -163,14 +163,16 @@ class _Concentrated:
         for first in range(0, mass.size, _BLOCK_ROWS):
             part = slice(first, first + _BLOCK_ROWS)
             centred = self.x[part] - mean[self.place[part]]
-            information[steps:, steps:] += (centred * mass[part, None]).T @ centred
-            information[:steps, steps:] += later[part].T @ centred
+            information[steps:, steps:] += cross_products(centred * mass[part, None], centred)
+            information[:steps, steps:] += cross_products(later[part], centred)
             if by_row:
                 score[part, steps:] = centred * left[part, None]
             else:
-                score[steps:] += centred.T @ left[part]
+                score[steps:] += cross_products(centred, left[part, None])[:, 0]
         information[steps:, :steps] = information[:steps, steps:].T
-        information[:steps, :steps] = np.diag(later.sum(axis=0)) - (share * self.totals[:, None]).T @ share
+        information[:steps, :steps] = np.diag(later.sum(axis=0)) - cross_products(
+            share * self.totals[:, None], share
+        )
         moved = self.events[:, 1:] - later
         if by_row:
             score[:, :steps] = moved - left[:, None] * share[self.place]
@@ -182,7 +184,7 @@ class _Concentrated:
         """(n, K) expected events, and by group the means that they give: (groups, p) of x, (groups, K - 1) of the later steps."""
         steps = self.risk.shape[1] - 1
         baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
-        linear = self.x @ coefficients[steps:]
+        linear = predict(self.x, coefficients[steps:])
         weight = np.exp(linear - np.maximum.reduceat(linear, self.starts)[self.place])
         expected = self.risk * baseline * weight[:, None]
         sums = np.add.reduceat(expected.sum(axis=1), self.starts)
@@ -201,7 +203,7 @@ class _Concentrated:
         # each step of a row is a point: which later step it is, and its covariates, less their means in the group
         for k in range(expected.shape[1]):
             point = np.concatenate([steps[:, k] - share[place], self.x[own] - mean[place]], axis=1)
-            information += (point * expected[:, k, None]).T @ point
+            information += cross_products(point * expected[:, k, None], point)
         return information
 
     def _height(self, expected: Floats) -> float:
