@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Protocol, get_type_hints
 
 import polars as pl
 
@@ -21,6 +21,7 @@ Fact = str | int | float | bool | list[str]
 COMPANY, MONTH, PREPARED = "company", "month", "prepared"
 MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES = "manifests", "source_manifests", "source_tables"
 _SETTINGS = frozenset({COMPANY, MONTH, PREPARED, MANIFESTS, SOURCE_MANIFESTS, SOURCE_TABLES})
+_NAMES = _SETTINGS | set(TABLES)
 
 
 class DeclarationError(Exception):
@@ -56,8 +57,30 @@ class Prepared(Protocol):
 
 
 def parameters_of(function: Callable[..., object] | None) -> tuple[str, ...]:
-    """Names of a function's parameters, in order."""
-    return tuple(inspect.signature(function).parameters) if function else ()
+    """Names of the tables and settings that a function takes, in order; a hand of tables stands for its fields."""
+    if function is None:
+        return ()
+    names: list[str] = []
+    for name, hand in _hands(function).items():
+        names += [name] if hand is None else [one.name for one in fields(hand)]
+    return tuple(dict.fromkeys(names))
+
+
+def arguments_of(function: Callable[..., object], values: Mapping[str, object]) -> dict[str, object]:
+    """What a function is called with, out of `values` by name of table or setting."""
+    return {
+        name: values[name] if hand is None else hand(**{one.name: values[one.name] for one in fields(hand)})
+        for name, hand in _hands(function).items()
+    }
+
+
+def _hands(function: Callable[..., object]) -> dict[str, Any]:
+    """Parameter -> the dataclass whose fields it stands for; None where it is a table or setting itself."""
+    types = get_type_hints(function)
+    return {
+        name: types[name] if name not in _NAMES and is_dataclass(types.get(name)) else None
+        for name in inspect.signature(function).parameters
+    }
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,8 @@ class TableAsset:
 
     Parameters may be bare names of upstream tables (LazyFrames), `company` (Company), `manifests` (Mapping[str, Version] by
     path: every table but those on quality), `source_manifests` (the same, source tables only) and `source_tables`
-    (Mapping[str, LazyFrame] by name: every source table that came). A table that is cut by month takes `month` (YYYY-MM)
+    (Mapping[str, LazyFrame] by name: every source table that came). A parameter of any other name is a hand of tables: a
+    dataclass whose fields are such names, for tables that always go together. A table that is cut by month takes `month` (YYYY-MM)
     and `prepared`, which is what `prepare` made of its own parameters, upstream tables and `company`.
     """
 
@@ -80,7 +104,7 @@ class TableAsset:
 
     def __post_init__(self) -> None:
         parameters = set(self.parameters)
-        if unknown := parameters - set(TABLES) - _SETTINGS:
+        if unknown := parameters - _NAMES:
             raise DeclarationError(f"{self.contract.path}: no table is named {sorted(unknown)}")
         by_month = {MONTH in parameters, PREPARED in parameters, self.prepare is not None}
         if by_month != {self.contract.partitioned}:

@@ -18,6 +18,7 @@ from assets.table import (
     SOURCE_TABLES,
     Made,
     TableAsset,
+    arguments_of,
     parameters_of,
 )
 from expectations.checks import audit
@@ -53,7 +54,7 @@ def _frame_of(
 def _arguments(
     function: Callable[..., object], inputs: Mapping[str, Version], workshop: Workshop, month: str = ""
 ) -> dict[str, object]:
-    """Values for a function's parameters: frames scan lazily, so what a function does not read costs nothing."""
+    """By name of table or setting, what the function takes: frames scan lazily, so what it does not read costs nothing."""
     wanted = parameters_of(function)
     upstream = [TABLES[name] for name in wanted if name in TABLES]
     values: dict[str, object] = {
@@ -72,7 +73,7 @@ def _arguments(
 
 
 def _made(asset: TableAsset, arguments: Mapping[str, object], **more: object) -> Made:
-    made = asset.function(**arguments, **more)
+    made = asset.function(**arguments_of(asset.function, {**arguments, **more}))
     return made if isinstance(made, Made) else Made(made)
 
 
@@ -118,7 +119,7 @@ def _make_months(
     if (known := warehouse.find(contract.path, key)) is not None:
         return Step(remembered(known), version=known, reused=True)
 
-    prepared = asset.prepare(**_arguments(asset.prepare, inputs, workshop))
+    prepared = asset.prepare(**arguments_of(asset.prepare, _arguments(asset.prepare, inputs, workshop)))
     own = {TABLES[name].path for name in parameters_of(asset.function) if name in TABLES} & set(inputs)
     months = MonthsInStore(contract, workshop)
     left_out: list[str] = []

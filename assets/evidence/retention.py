@@ -33,7 +33,7 @@ from assets.methods.survival import (
     fit_kaplan_meier,
     read_horizons,
 )
-from expectations.columns import HORIZONS_DAYS
+from expectations.columns.outcomes import HORIZONS_DAYS
 from expectations.contracts.evidence import CHURN_BY_INCENTIVE
 
 CHURN: Final = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.company import Company
 from assets.incentives.expected_clawbacks import expect_clawbacks
 from assets.incentives.ledger_sums import sum_by_credit
 from assets.incentives.pay_books import PayBooks, open_books
@@ -18,21 +17,9 @@ _c = pl.col
 @table_asset(CLAWBACKS)
 def clawbacks(
     deal_incentives: pl.LazyFrame,
-    opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002 the parameter is the table
-    quotas: pl.LazyFrame,
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    component_results: pl.LazyFrame,
-    fiscal_calendar: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    reps: pl.LazyFrame,
-    spiffs: pl.LazyFrame,
     subscriptions: pl.LazyFrame,
     ledger: pl.LazyFrame,
-    company: Company,
+    tables: PayTables,
 ) -> Made:
     """What was taken back, beside what the plan says should be.
 
@@ -42,22 +29,7 @@ def clawbacks(
 
     Do not assume that every lost customer is here: only what the ledger booked is.
     """
-    tables = PayTables(
-        opportunities=opportunities,
-        credits=credits,
-        quotas=quotas,
-        plans=plans,
-        plan_components=plan_components,
-        plan_tiers=plan_tiers,
-        plan_assignments=plan_assignments,
-        component_results=component_results,
-        spiffs=spiffs,
-        fx_rates=fx_rates,
-        fiscal_calendar=fiscal_calendar,
-        reps=reps,
-        company=company,
-    )
-    if not company.has("ledger"):
+    if not tables.company.has("ledger"):
         return Made(CLAWBACKS.empty())
     rows = list_clawbacks(open_books(tables, deal_incentives), ledger, subscriptions)
     unexpected = rows.filter(_c("expected_amount").is_null()).height

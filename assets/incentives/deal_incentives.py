@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.company import Company
 from assets.incentives.deal_prices import price_deals
 from assets.incentives.leakage import check_replay
 from assets.incentives.pay_tables import PayTables
@@ -14,19 +13,7 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 
 @table_asset(DEAL_INCENTIVES)
 def deal_incentives(
-    opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002 the parameter is the table
-    quotas: pl.LazyFrame,
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    component_results: pl.LazyFrame,
-    spiffs: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    fiscal_calendar: pl.LazyFrame,
-    reps: pl.LazyFrame,
-    company: Company,
+    tables: PayTables,
 ) -> pl.LazyFrame:
     """How strong the incentive was when each deal closed.
 
@@ -38,19 +25,4 @@ def deal_incentives(
     Do not assume that a null exposure is zero: `null_reason` says why it is null. `emcr_as_final` and everything else called
     final holds later knowledge and is no exposure.
     """
-    tables = PayTables(
-        opportunities=opportunities,
-        credits=credits,
-        quotas=quotas,
-        plans=plans,
-        plan_components=plan_components,
-        plan_tiers=plan_tiers,
-        plan_assignments=plan_assignments,
-        component_results=component_results,
-        spiffs=spiffs,
-        fx_rates=fx_rates,
-        fiscal_calendar=fiscal_calendar,
-        reps=reps,
-        company=company,
-    )
     return check_replay(price_deals(tables).collect().lazy(), tables)

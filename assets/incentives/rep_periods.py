@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.company import Company
 from assets.incentives.pay_books import open_books
 from assets.incentives.pay_by_period import sum_periods
 from assets.incentives.pay_tables import PayTables
@@ -18,21 +17,9 @@ _c = pl.col
 def rep_periods(
     deal_incentives: pl.LazyFrame,
     clawbacks: pl.LazyFrame,
-    opportunities: pl.LazyFrame,
-    credits: pl.LazyFrame,  # noqa: A002 the parameter is the table
-    quotas: pl.LazyFrame,
-    plans: pl.LazyFrame,
-    plan_components: pl.LazyFrame,
-    plan_tiers: pl.LazyFrame,
-    plan_assignments: pl.LazyFrame,
-    component_results: pl.LazyFrame,
-    fiscal_calendar: pl.LazyFrame,
-    fx_rates: pl.LazyFrame,
-    reps: pl.LazyFrame,
-    spiffs: pl.LazyFrame,
     activities: pl.LazyFrame,
     ledger: pl.LazyFrame,
-    company: Company,
+    tables: PayTables,
 ) -> Made:
     """What each seller sold, earned and was paid in a pay period, and how evenly.
 
@@ -43,21 +30,6 @@ def rep_periods(
     Do not rank people by it. A null is not a zero: `pay_null_reason` says why pay is missing, and a shape needs five deals and
     a period that is over.
     """
-    tables = PayTables(
-        opportunities=opportunities,
-        credits=credits,
-        quotas=quotas,
-        plans=plans,
-        plan_components=plan_components,
-        plan_tiers=plan_tiers,
-        plan_assignments=plan_assignments,
-        component_results=component_results,
-        spiffs=spiffs,
-        fx_rates=fx_rates,
-        fiscal_calendar=fiscal_calendar,
-        reps=reps,
-        company=company,
-    )
     books = open_books(tables, deal_incentives)
     rows = sum_periods(
         books,

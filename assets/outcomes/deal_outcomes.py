@@ -23,7 +23,7 @@ from assets.outcomes.churn import (
 from assets.outcomes.observation import has_churn_source, last_observed_day
 from assets.outcomes.revenue import recurring_revenue
 from assets.table import Made, table_asset
-from expectations.columns import HORIZONS_DAYS
+from expectations.columns.outcomes import HORIZONS_DAYS
 from expectations.contracts.outcomes import DEAL_OUTCOMES
 
 _c = pl.col

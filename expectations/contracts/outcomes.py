@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from expectations.columns import HORIZONS_DAYS, VOCABULARY
+from expectations.columns import VOCABULARY
+from expectations.columns.outcomes import HORIZONS_DAYS
 from expectations.model import Audience, Layer, Reference, Rule, Table, pick
 
 _c = pl.col

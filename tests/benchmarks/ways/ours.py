@@ -11,7 +11,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.step import conform
-from assets.table import COMPANY, Made, TableAsset, parameters_of
+from assets.table import COMPANY, MONTH, PREPARED, Made, TableAsset, arguments_of, parameters_of
 from expectations.contracts import TABLES
 from pipelines.commands.run import load_for
 from pipelines.sources.landing import ConfiguredLanding
@@ -48,19 +48,22 @@ def _make(asset: TableAsset, clean: Path, out: Path, company: Company) -> None:
     folder = out / asset.contract.name
     folder.mkdir(parents=True)
     if asset.prepare is None:
-        _write(asset, asset.function(**_arguments(asset.function, clean, company)), folder / "all.parquet")
+        made = asset.function(**_arguments(asset.function, clean, company))
+        _write(asset, made, folder / "all.parquet")
         return
     prepared = asset.prepare(**_arguments(asset.prepare, clean, company))
     for month in prepared.months:
-        arguments = _arguments(asset.function, clean, company, month)
-        made = asset.function(**arguments, prepared=prepared, month=month)
+        made = asset.function(**_arguments(asset.function, clean, company, prepared, month))
         _write(asset, made, folder / f"{month}.parquet")
 
 
-def _arguments(function: Any, clean: Path, company: Company, month: str = "") -> dict[str, object]:
-    names = parameters_of(function)
-    frames: dict[str, object] = {name: _scan(clean, name, month) for name in names if name in TABLES}
-    return frames | ({COMPANY: company} if COMPANY in names else {})
+def _arguments(
+    function: Any, clean: Path, company: Company, prepared: object = None, month: str = ""
+) -> dict[str, object]:
+    values: dict[str, object] = {
+        name: _scan(clean, name, month) for name in parameters_of(function) if name in TABLES
+    }
+    return arguments_of(function, values | {COMPANY: company, PREPARED: prepared, MONTH: month})
 
 
 def _scan(clean: Path, name: str, month: str) -> pl.LazyFrame:

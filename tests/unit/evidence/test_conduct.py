@@ -14,7 +14,7 @@ from scipy import stats
 from assets.company import Company
 from assets.evidence.conduct import INDICATORS, count_events, describe_cases, expect_events
 from assets.evidence.conduct_indicators import conduct_indicators, judge_counts
-from expectations.columns import INDICATORS as WORDS
+from expectations.columns.evidence import INDICATORS as WORDS
 from expectations.contracts import TABLES
 
 CONTRACT = TABLES["conduct_indicators"]

@@ -8,7 +8,7 @@ import pytest
 
 from assets.company import Churn
 from assets.outcomes.observation import last_observed_day
-from expectations.columns import HORIZONS_DAYS
+from expectations.columns.outcomes import HORIZONS_DAYS
 from expectations.contracts.outcomes import DEAL_OUTCOMES
 
 DEAL = {"opportunity_id": "d", "account_id": "A", "closed_on": "2025-01-01"}
