@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import isnan
 from typing import Final
 
 from assets.evidence.specifications import Exposure, Outcome, Specification
 from expectations.cautions import MEANINGS, Caution
+
+HELD: Final = {
+    "period": "pay period",
+    "days_to_end_bin": "days left in the pay period",
+    "cohort_quarter": "quarter of the close",
+    "discount_share": "discount",
+    "cycle_days": "length of the cycle",
+    "product_id": "product",
+    "touches_30d": "touches",
+}
+"""Columns held fixed, where the name does not say it."""
 
 WITHIN: Final = {"": "", "seller": ", within seller", "seller_period": ", within seller and pay period"}
 
@@ -18,6 +30,7 @@ ASSUMPTIONS: Final = {
 }
 """What must hold for the number to be more than a description, by level."""
 
+STRENGTH: Final = "an unmeasured confounder could explain it away with a risk ratio of at least {:.2f} with both, a weaker one could not"
 DIRECT: Final = "no unmeasured cause of both a mediator and the outcome"
 PLACEBO: Final = {
     "shuffled_exposure": "a negative control: the exposures were dealt out again at random, so nothing should be found",
@@ -49,10 +62,12 @@ def say(
 ) -> str:
     """The row as a sentence for a reader who sees nothing else of it."""
     what = outcome.scale(specification.level).removesuffix(" ratio")
+    fixed = [HELD.get(name, name) for name in (*specification.shared, *specification.controls)]
+    held = f", {_list(fixed)} held fixed" if fixed else ""
     if specification.effect == "direct":
-        held = "; discount, cycle, product and touches held fixed, so this is only the part that does not go through them"
-    else:
-        held = ""
+        held += ": what does not go through them, if nothing unmeasured moves them and the outcome"
+    if not specification.winsorised:
+        held += ", the most extreme exposures not cut"
     opening = f"{PLACEBO[specification.placebo].capitalize()}. " if specification.placebo else ""
     who = "Deals" if found.noun == "deals" else f"{found.noun.capitalize()} on deals"
     subject = f"{who} closed {exposure.words}"
@@ -61,9 +76,7 @@ def say(
     if found.lo <= 1 <= found.hi:
         parts.append("the interval holds 1: no association is shown, and none within it is ruled out")
     else:
-        parts.append(
-            f"unmeasured confounding of a risk ratio of at least {found.e_value:.2f} with both would explain it away"
-        )
+        parts.append(STRENGTH.format(found.e_value))
     parts.append(f"n = {found.n:,} {found.noun}, sellers = {found.n_sellers:,}")
     parts.append(f"{found.mature_share:.0%} of the cohort mature".replace("%", " %"))
     parts.append(f"level {specification.level}" if specification.level else "level 0: groups as they are")
@@ -72,7 +85,97 @@ def say(
     return opening + "; ".join(parts) + "."
 
 
+def _list(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Caution]) -> str:
     """Why a row has no number."""
     why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "too few sellers or customers to show"
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of an event study around moves between plans, all but its estimate.
+
+    Attributes:
+        change: "AE 1 > AE 2"; None: every seller's first move.
+        words: what is followed.
+        shown: how the size of a difference is written.
+        term: average, placebo or quarter.
+        relative: quarter from the move, 0 the first after it.
+        mature_share: None where nothing has to mature.
+    """
+
+    change: str | None
+    words: str
+    shown: str
+    term: str
+    relative: int | None
+    n: int
+    n_moved: int
+    n_others: int
+    pre_trend_p: float
+    mature_share: float | None
+    e_value: float | None
+    cautions: frozenset[Caution]
+
+
+_ORDINALS: Final = ("first", "second", "third", "fourth")
+
+
+def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
+    """A row of level 4 as a sentence; `contrast` is the difference with its interval, NaN where there is none."""
+    estimate, low, high = contrast
+    who = (
+        f"sellers moved from {row.change.replace(' > ', ' to ')}"
+        if row.change
+        else "sellers moved to another plan"
+    )
+    if isnan(estimate):
+        return f"No estimate of {row.words} for {who}: too few sellers or events, or nobody to compare with."
+    if row.term == "quarter" and row.relative == -1:
+        return f"The last quarter before the move is what the others of {who} are held against."
+
+    def write(value: float, sign: str = "") -> str:
+        return sign + row.shown.format(abs(value)).replace("%", " pp")
+
+    limits = " to ".join(write(v, "-" if v < 0 else "+") for v in (low, high))
+    before = row.term == "placebo" or (row.relative is not None and row.relative < 0)
+    held_against = "than if it had gone the way of sellers who were not moved"
+    parts = [
+        f"{_when(row)}, {row.words} of {who} was {write(estimate)} {'lower' if estimate < 0 else 'higher'} (95 % CI {limits}) {held_against}"
+    ]
+    holds_none = low <= 0 <= high
+    if before:
+        parts.append(
+            "nothing had changed yet, so nothing should be found"
+            + ("" if holds_none else ", and something is")
+        )
+    elif holds_none:
+        parts.append("the interval holds 0: no effect is shown, and none within it is ruled out")
+    elif row.e_value is not None:
+        parts.append(STRENGTH.format(row.e_value))
+    parts.append(f"n = {row.n:,} deals, {row.n_moved} sellers moved, {row.n_others} not")
+    if row.mature_share is not None:
+        parts.append(f"{row.mature_share:.0%} of the deals mature".replace("%", " %"))
+    if not before:
+        parts.append("level 4: an effect only if both would have gone the same way without the move")
+    if isnan(row.pre_trend_p):
+        parts.append("the quarters before it can't be compared")
+    else:
+        differ = "differed" if Caution.PRE_TREND in row.cautions else "did not visibly differ"
+        parts.append(f"the quarters before it {differ} (p = {row.pre_trend_p:.2g})")
+    parts += [MEANINGS[c] for c in sorted(row.cautions)]
+    return "; ".join([*parts, "not evidence on any individual"]) + "."
+
+
+def _when(row: Change) -> str:
+    if row.term == "average":
+        return "Over the year after the move"
+    if row.term == "placebo" or row.relative is None:
+        return "A negative control: in the half year before the move"
+    if row.relative < 0:
+        return f"In the {_ORDINALS[-row.relative - 1]} quarter before the move"
+    return f"In the {_ORDINALS[row.relative]} quarter after the move"

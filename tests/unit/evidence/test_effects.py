@@ -19,6 +19,15 @@ from expectations.contracts import TABLES
 
 END = date(2025, 12, 31)
 HEADLINE = SEPARATION[2]
+FIRM_TABLES = (
+    "deal_outcomes",
+    "deal_incentives",
+    "feedback_hops",
+    "customer_events",
+    "plan_change_effects",
+    "quota_bunching",
+    "plans",
+)
 
 
 def draw_firm(
@@ -70,6 +79,9 @@ def draw_firm(
         "deal_incentives": incentives,
         "feedback_hops": hops,
         "customer_events": events,
+        "plan_change_effects": [],
+        "quota_bunching": [],
+        "plans": [],
     }
 
 
@@ -178,7 +190,7 @@ def test_every_sentence_claims_no_more_than_its_level(table) -> None:
         assert f"level {found['evidence_level']}" in said
         holds_one = found["estimate_lo"] <= 1 <= found["estimate_hi"]
         assert ("no association is shown" in said) == holds_one
-        assert ("would explain it away" in said) == (not holds_one)
+        assert ("could explain it away" in said) == (not holds_one)
         for word in filter(None, found["warnings"].split(", ")):
             assert MEANINGS[Caution(word)] in said
 
@@ -288,5 +300,112 @@ def test_without_pay_data_pressure_is_primary(frame_of, firm, known) -> None:
 
 
 def test_an_empty_firm_has_no_rows(frame_of, known) -> None:
-    nothing = {name: [] for name in ("deal_outcomes", "deal_incentives", "feedback_hops", "customer_events")}
+    nothing = {name: [] for name in FIRM_TABLES}
     assert estimate(frame_of, nothing, known).is_empty()
+
+
+def moved(outcome: str, term: str, change: str, **known: object) -> dict[str, object]:
+    """A row of `plan_change_effects`."""
+    return {
+        "plan_change": change, "outcome": outcome, "term": term, "scale": "share of deals", "evidence_level": 4,
+        "estimate": 0.03, "estimate_lo": 0.01, "estimate_hi": 0.05, "p_value": 0.004, "n": 900, "events": 90, "n_treated": 30,
+        "n_compared": 41, "n_accounts": 700, "mature_share": 0.9, "e_value": 2.0, "e_value_bound": 1.4, "estimator": "event study",
+        "assumptions": "a common course", "warnings": "", "suppressed": False, "sentence": "Over the year after the move, an effect.",
+    } | known  # fmt: skip
+
+
+def test_plan_changes_are_the_rows_of_level_4(frame_of, known) -> None:
+    def read(*rows: dict[str, object]) -> pl.DataFrame:
+        nothing = {name: [] for name in FIRM_TABLES}
+        return estimate(frame_of, nothing | {"plan_change_effects": list(rows)}, known)
+
+    one_kind = [
+        moved(outcome, term, change)
+        for outcome in ("churn_180d", "complaint_180d", "emcr_as_known", "deals_won")
+        for term in ("average", "placebo", "quarter")
+        for change in ("all", "AE 1 > AE 2")
+    ]
+    table = read(*one_kind)
+    # the kind of move is all moves once more; pay and volume are no outcomes; single quarters stand in their own table
+    assert table.select("outcome", "exposure", "specification", "test_family").rows() == [
+        ("churn_180d", "plan_change", "control_pretended_move", "control"),
+        ("churn_180d", "plan_change", "event_study", "primary"),
+        ("complaint_180d", "plan_change", "control_pretended_move", "control"),
+        ("complaint_180d", "plan_change", "event_study", "primary"),
+    ]
+    found = row(table, "churn_180d", "event_study", "plan_change")
+    assert (found["estimate"], found["evidence_level"], found["n_clusters"], found["e_value_bound"]) == (
+        0.03,
+        4,
+        71,
+        1.4,
+    )
+    assert found["scale"] == "difference in share of deals, moved to another plan against not"
+    assert found["q_value"] == pytest.approx(0.004)
+    assert row(table, "churn_180d", "control_pretended_move", "plan_change")["q_value"] is None
+
+    several = read(
+        *one_kind, moved("churn_180d", "average", "AE 2 > KEY 1", estimate=-0.02, estimate_lo=-0.05)
+    )
+    kinds = several.filter(outcome="churn_180d", test_family="secondary")["specification"].to_list()
+    assert kinds == ["event_study AE 1 > AE 2", "event_study AE 2 > KEY 1"]
+    assert not several.select(
+        pl.any_horizontal(r.broken for r in TABLES["incentive_effects"].rules).any()
+    ).item()
+
+    hidden = read(moved("churn_180d", "average", "all", suppressed=True, **dict.fromkeys(
+        ("estimate", "estimate_lo", "estimate_hi", "p_value", "n", "n_treated", "n_compared", "n_accounts"))))  # fmt: skip
+    assert hidden["n_clusters"].to_list() == [None]
+
+
+def test_a_pile_at_a_pay_threshold_is_warned_of_where_pay_is_the_exposure(frame_of, firm, known) -> None:
+    def warnings_of(**bunched: object) -> dict[str, set[str]]:
+        pile = {"plan_id": "all", "component": "commission", "warnings": "density_jump"} | bunched
+        rows = {**firm, "quota_bunching": [pile], "deal_outcomes": firm["deal_outcomes"][:600]}
+        table = estimate(frame_of, rows, known).filter(pl.col("test_family") != "control")
+        return {
+            str(exposure): set(", ".join(found["warnings"]).split(", "))
+            for (exposure,), found in table.group_by("exposure")
+        }
+
+    piled = warnings_of(is_placebo=False)
+    assert "density_jump" in piled["emcr_as_known"] & piled["relative_intensity"]
+    assert "density_jump" not in piled["month_end"] | piled["closing_load"]
+    # a pile where nothing is paid is no pile at a pay threshold
+    assert "density_jump" not in warnings_of(is_placebo=True)["emcr_as_known"]
+
+
+def test_losses_that_wait_for_the_end_of_clawback_are_warned_of(frame_of, firm, known) -> None:
+    schedule = {
+        "plan_id": "AE",
+        "version": 1,
+        "clawback_method": "schedule",
+        "clawback_schedule": "[[0, 1.0], [3, 0.5], [5, 0]]",
+    }
+
+    def warned(*, held: bool, plan: dict[str, object]) -> set[str]:
+        deals = []
+        for deal in firm["deal_outcomes"][:900]:
+            left = deal["churned_on"]
+            month = deal["closed_on"].month + 5
+            free = date(
+                deal["closed_on"].year + (month - 1) // 12,
+                (month - 1) % 12 + 1,
+                min(deal["closed_on"].day, 28),
+            )
+            # whoever would have left in the last three months of clawback leaves in the week after it
+            if held and left and free - timedelta(days=90) <= left < free:
+                left = free + timedelta(days=left.day % 7)
+            deals.append(
+                deal | {"plan_id": "AE", "version": 1, "churned_on": left if left and left <= END else None}
+            )
+        table = estimate(frame_of, {**firm, "deal_outcomes": deals, "plans": [plan]}, known)
+        churn = table.filter(outcome="churn_180d").filter(pl.col("test_family") != "control")
+        others = table.filter(pl.col("outcome") != "churn_180d")
+        assert "clawback_cliff" not in ", ".join(others["warnings"])
+        return set(", ".join(churn["warnings"]).split(", "))
+
+    assert "clawback_cliff" in warned(held=True, plan=schedule)
+    assert "clawback_cliff" not in warned(held=False, plan=schedule)
+    # commission that can always be taken back has no such day
+    assert "clawback_cliff" not in warned(held=True, plan=schedule | {"clawback_method": "original_rate"})
