@@ -51,7 +51,8 @@ class Specification:
     name: str = "headline"
     window: int = UNIT // 20
     bin_width: int = UNIT // 40
-    degree: int = 3
+    degree: int = 5
+    """A cubic takes the top of a bell of attainments for bunching: 13 false alarms in 100 companies without any (docs/planted_truth.md)."""
     side: Side | None = None
 
 
@@ -59,8 +60,8 @@ HEADLINE: Final = Specification()
 SENSITIVITY: Final = (
     replace(HEADLINE, name="window_narrow", window=UNIT // 40),
     replace(HEADLINE, name="window_wide", window=UNIT // 10),
-    replace(HEADLINE, name="degree_2", degree=2),
     replace(HEADLINE, name="degree_4", degree=4),
+    replace(HEADLINE, name="degree_6", degree=6),
     replace(HEADLINE, name="bins_fine", bin_width=UNIT // 80),
     replace(HEADLINE, name="bins_coarse", bin_width=UNIT // 20),
     replace(HEADLINE, name="constraint_left", side="left"),

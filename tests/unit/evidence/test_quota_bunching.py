@@ -92,7 +92,7 @@ def test_planted_bunching_is_found_under_every_specification(made: Callable[...,
     moved = int((before != after).sum())
     rows = rows_of(made(plan("P", *NOTCH), periods("P", after)))
     assert set(rows) == {
-        "headline", "window_narrow", "window_wide", "degree_2", "degree_4", "bins_fine", "bins_coarse",
+        "headline", "window_narrow", "window_wide", "degree_4", "degree_6", "bins_fine", "bins_coarse",
         "constraint_right", "constraint_none",
     }  # fmt: skip
     for name, row in rows.items():

@@ -1,0 +1,137 @@
+"""Seeded companies of one design each, drawn straight as the tables that the design reads: moves between plans, and periods that
+end just past their quota. The seeds are fixed in advance: 0 to 99.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from assets.company import Company
+from assets.evidence.move_rows import list_move_rows
+from assets.evidence.plan_changes import estimate_plan_changes
+from assets.evidence.threshold_bunching import estimate_places, list_places
+from assets.incentives.pay_thresholds import NOTCH
+from assets.methods.exact import UNIT
+from expectations.contracts import TABLES
+from pipelines.sources.demo import Effect
+from tests.acceptance.findings import Finding
+
+MOVE_DIFFERENCE: Final[dict[Effect, float]] = {"harm": 0.06, "none": 0.0, "opposite": -0.06}
+"""What the move adds to the share of deals lost within 180 days."""
+BUNCHING_SHARE: Final[dict[Effect, float]] = {"harm": 0.5, "none": 0.0}
+"""Share of the periods from 95 % of quota on that are carried just over it."""
+_COMPANY: Final = Company("USD", "UTC", date(2025, 12, 31))
+_LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def find_moves(seed: int, effect: Effect) -> list[Finding]:
+    """Sixty sellers, half of them moved on two days; everybody's customers leave more readily as time goes on.
+
+    Those moved had the better customers before. So their own before and after finds the drift, and a comparison of both kinds of
+    sellers afterwards finds the customers: only the difference of the differences is the move's.
+    """
+    deals, assignments = _draw_moves(seed, MOVE_DIFFERENCE[effect])
+    changes = estimate_plan_changes(deals.lazy(), assignments.lazy(), _COMPANY)
+    planted = MOVE_DIFFERENCE[effect]
+    found = [
+        Finding(
+            seed, effect, "plan_change", row["specification"], 0.0 if row["test_family"] == "control" else planted, row["estimate"],
+            row["estimate_lo"], row["estimate_hi"], nothing=0.0,
+        )
+        for row in list_move_rows(changes.lazy())
+        if row["outcome"] == "churn_180d"
+    ]  # fmt: skip
+    moved = deals.filter("is_moved").group_by("is_after").agg(share=pl.col("churned_180d").mean(), n=pl.len())
+    before, after = (moved.row(by_predicate=pl.col("is_after") == side, named=True) for side in (False, True))
+    gap = after["share"] - before["share"]
+    reach = 1.96 * sum(m["share"] * (1 - m["share"]) / m["n"] for m in (before, after)) ** 0.5
+    found.append(Finding(seed, effect, "plan_change", "before_and_after", planted, gap, gap - reach, gap + reach, nothing=0.0))  # fmt: skip
+    return found
+
+
+def _draw_moves(seed: int, difference: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    draw = np.random.default_rng([seed, 1])
+    sellers, each = 60, 150
+    is_moved = np.arange(sellers) < sellers // 2
+    day = np.array(
+        [date(2024, 5, 15) + timedelta(days=200 * (s % 2)) for s in range(sellers)], dtype="datetime64[D]"
+    )
+    seller = np.repeat(np.arange(sellers), each)
+    closed = np.datetime64("2022-06-01") + draw.integers(0, 1_300, seller.size)
+    is_after = is_moved[seller] & (closed >= day[seller])
+    years = (closed - np.datetime64("2022-06-01")).astype(float) / 365.25
+    own = draw.uniform(0.05, 0.15, sellers) + 0.04 * ~is_moved
+    risk = own[seller] + 0.03 * years + difference * is_after
+    near = np.abs((closed - day[seller]).astype(float)) < 364  # what a before and after would look at
+    churned = draw.random(seller.size) < risk
+    deals = pl.DataFrame({
+        "rep_id": [f"r{s:02}" for s in seller], "account_id": [f"a{i}" for i in range(seller.size)], "closed_on": closed,
+        "churned_180d": churned, "is_moved": is_moved[seller] & near, "is_after": is_after,
+    }).with_columns(
+        emcr=pl.lit(0.1), mature_180d=pl.lit(value=True), complaints_180d=pl.lit(0, pl.Int64), refunded_180d=pl.lit(value=False),
+        clawed_back_180d=pl.lit(value=False),
+    )  # fmt: skip
+    schema = TABLES["plan_assignments"].schema
+    rows = []
+    for s in range(sellers):
+        known = {"rep_id": f"r{s:02}", "recorded_at": _LONG_AGO}
+        if is_moved[s]:
+            move = day[s].item()
+            rows.append(
+                known | {"plan_id": "AE", "version": 1, "valid_from": date(2022, 1, 1), "valid_to": move}
+            )
+            rows.append(known | {"plan_id": "AE", "version": 2, "valid_from": move})
+        else:
+            rows.append(known | {"plan_id": "KEY", "version": 1, "valid_from": date(2022, 1, 1)})
+    return deals, pl.DataFrame([{c: r.get(c) for c in schema} for r in rows], schema=schema)
+
+
+def find_bunching(seed: int, effect: Effect) -> list[Finding]:
+    """Fifty sellers over forty periods; half of those who would end just below quota end just past it.
+
+    Sellers differ in ability, so periods of one are alike. The naive estimate compares the periods in the bin above quota with those
+    in the bin below: it takes for made what the carried ones are missing below, too.
+    """
+    draw = np.random.default_rng([seed, 2])
+    sellers, periods = 50, 40
+    seller = np.repeat(np.arange(sellers), periods)
+    attained = draw.normal(1.0, 0.25, seller.size) + draw.normal(0, 0.08, sellers)[seller]
+    attained = np.clip(attained, 0.01, None)
+    moves = (attained >= 0.95) & (attained < 1) & (draw.random(seller.size) < BUNCHING_SHARE[effect])
+    attained = np.where(moves, 1 + 0.02 * draw.random(seller.size), attained)
+    carried = float(moves.sum())
+    table = pl.DataFrame({
+        "rep_id": [f"r{s:02}" for s in seller], "plan_id": "P", "version": 1, "component": "commission",
+        "attained": np.floor(attained * UNIT).astype(np.int64),
+    })  # fmt: skip
+    thresholds = pl.DataFrame({
+        "plan_id": ["P"], "version": [1], "component": ["commission"], "threshold": [UNIT], "threshold_kind": [NOTCH],
+    })  # fmt: skip
+    found = []
+    # at 95 and 105 % lies the window of the quota itself
+    places = [
+        p
+        for p in list_places(table, thresholds)
+        if p.threshold in (UNIT, UNIT * 85 // 100, UNIT * 115 // 100)
+    ]
+    for row in estimate_places(places):
+        name, planted = row["specification_name"], carried
+        if row["is_placebo"]:
+            name, planted = f"control_placebo_at_{row['threshold'] * 100 // UNIT}", 0.0
+        found.append(
+            Finding(
+                seed, effect, "quota_bunching", name, planted, row["excess_mass"], row["excess_mass_lo"], row["excess_mass_hi"],
+                nothing=0.0,
+            )
+        )  # fmt: skip
+        if name == "headline":
+            gap, reach = (
+                row["just_above"] - row["just_below"],
+                1.96 * (row["just_above"] + row["just_below"]) ** 0.5,
+            )
+            found.append(Finding(seed, effect, "quota_bunching", "above_less_below", planted, gap, gap - reach, gap + reach, nothing=0.0))  # fmt: skip
+    return found
