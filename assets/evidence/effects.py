@@ -12,6 +12,7 @@ import polars as pl
 from assets.company import Company
 from assets.evidence.clawback_cliffs import find_cliff
 from assets.evidence.estimates import Estimate, estimate_effect
+from assets.evidence.mediations import list_mediations
 from assets.evidence.move_rows import list_move_rows
 from assets.evidence.panels import Panel, build_panel, complaints_before, describe_deals
 from assets.evidence.retention import follow_deals
@@ -98,7 +99,7 @@ def estimate_effects(
             }
             found = list(_estimate(panel, before, outcome, exposure, known, has_pay=has_pay, company=company))
             rows += _compare_signs(found)
-    return _lay_out([*map(_write, rows), *list_move_rows(plan_change_effects)])
+    return _lay_out([*map(_write, rows), *list_mediations(deals), *list_move_rows(plan_change_effects)])
 
 
 def _estimate(

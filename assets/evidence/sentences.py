@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import Final
@@ -179,3 +179,60 @@ def _when(row: Change) -> str:
     if row.relative < 0:
         return f"In the {_ORDINALS[-row.relative - 1]} quarter before the move"
     return f"In the {_ORDINALS[row.relative]} quarter after the move"
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """What a row on mediation is about: `part` is total, direct, indirect or share; `words` of the outcome and of the exposure."""
+
+    part: str
+    outcome: str
+    exposure: str
+    ways: list[str]
+
+
+def say_mediation(
+    row: Via,
+    contrast: tuple[float, float, float] | None,
+    sizes: Mapping[str, float],
+    cautions: Collection[Caution],
+) -> str:
+    """A row on mediation as a sentence; `contrast` is the estimate with its interval, shares of 1."""
+    ways = _list(row.ways)
+    if contrast is None:
+        why = "; ".join(MEANINGS[c] for c in sorted(cautions) if c in _NO_NUMBER)
+        if not why:
+            why = (
+                "the whole can't be told from nothing"
+                if row.part == "share"
+                else "too few sellers or customers to show"
+            )
+        return f"No number for what goes through {ways} of deals {row.outcome}: {why}."
+    value, lo, hi = contrast
+    unknown = "if nothing unmeasured moves them and the outcome"
+    if row.part == "share":
+        opening = (
+            f"Of the difference in the share of deals {row.outcome} {row.exposure}, {value:.0%} "
+            f"(95 % CI {lo:.0%} to {hi:.0%}) goes through {ways}, {unknown}"
+        ).replace("%", " %").replace("  %", " %")  # fmt: skip
+    else:
+        size, limits = f"{abs(value):.1%}", f"{lo:+.1%} to {hi:+.1%}"
+        side = "lower" if value < 0 else "higher"
+        how = {
+            "total": "",
+            "direct": f", apart from what goes through {ways}, {unknown}",
+            "indirect": f" by way of {ways}, {unknown}",
+        }[row.part]
+        opening = (
+            f"The share of deals {row.outcome} was {size} {side} (95 % CI {limits}) among those closed {row.exposure}{how}"
+        ).replace("%", " pp").replace("95  pp", "95 %")  # fmt: skip
+    parts = [opening, "within seller and pay period, segment held fixed"]
+    if row.part != "share" and lo <= 0 <= hi:
+        parts.append("the interval holds 0: no association is shown, and none within it is ruled out")
+    parts.append(f"n = {sizes['n']:,} deals, sellers = {sizes['n_clusters']:,}")
+    parts.append(f"{sizes['mature_share']:.0%} of the deals mature and told of".replace("%", " %"))
+    parts += ["level 2", *(MEANINGS[c] for c in sorted(cautions)), "not evidence on any individual"]
+    return "; ".join(parts) + "."
+
+
+_NO_NUMBER: Final = {Caution.FEW_EVENTS, Caution.NO_WITHIN_VARIATION}

@@ -75,7 +75,7 @@ EVIDENCE: tuple[Column, ...] = (
         warnings="Reasons to read with care, words of a fixed vocabulary separated by commas; empty: none.",
     ),
     category("test_family", "Which tests the q-value is counted among; a control must find nothing.", "primary secondary control"),
-    category("effect_kind", "Total, or direct: with the mediators held fixed.", "total direct"),
+    category("effect_kind", "Total; direct: with the mediators held fixed; indirect: what goes through them.", "total direct indirect"),
     *words(
         Kind.ESTIMATE,
         "on the row's scale",

@@ -43,6 +43,7 @@ OUTCOMES: tuple[Column, ...] = (
     Column("discount_share", Kind.ESTIMATE, "1 - amount / list amount.", "share of 1"),
     Column("cycle_days", Kind.COUNT, "Days from creation to close.", "days"),
     Column("touches_30d", Kind.COUNT, "Outbound activities on the account in the 30 days before the close.", "activities"),
+    Column("touches_after_refusal_30d", Kind.COUNT, "Those of `touches_30d` made although the customer had refused contact (`opted_out`).", "activities"),
     Column("month_end", Kind.FLAG, "Whether the deal closed in the last five calendar days of the month."),
     Column("period_end_close", Kind.FLAG, "Whether the deal closed in the last five days of the pay period."),
     Column("account_known", Kind.FLAG, "Whether the account exists in `accounts`."),

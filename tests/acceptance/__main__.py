@@ -1,6 +1,6 @@
 """The table of planted truth: `python -m tests.acceptance`. About 5 CPU seconds a company, 300 companies: 25 minutes on one
-free core, half on two; and a second or two for each of 500 companies of one design (moves between plans, periods that end just past
-quota), ten minutes more. Findings are kept in `--out` company by company, so an interrupted run goes on where it stopped; `--study`
+free core, half on two; and a second or two for each of 800 companies of one design (`designs.py`), ten
+minutes more. Findings are kept in `--out` company by company, so an interrupted run goes on where it stopped; `--study`
 chooses what is run.
 
 It fails (exit 1) unless, for each outcome with a planted truth: the interval of the right specification holds the planted
@@ -23,7 +23,14 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.sources.demo import Effect
-from tests.acceptance.designs import BUNCHING_SHARE, MOVE_DIFFERENCE, find_bunching, find_moves
+from tests.acceptance.designs import (
+    BUNCHING_SHARE,
+    MEDIATED,
+    MOVE_DIFFERENCE,
+    find_bunching,
+    find_mediation,
+    find_moves,
+)
 from tests.acceptance.findings import NAIVE, RIGHT, Finding, judge, summarise
 from tests.acceptance.planted_truth import EFFECTS, find
 
@@ -31,6 +38,7 @@ STUDIES: dict[str, tuple[tuple[Effect, ...], Callable[[Path, int, Effect], list[
     "company": (EFFECTS, find),
     "moves": (tuple(MOVE_DIFFERENCE), lambda _, seed, effect: find_moves(seed, effect)),
     "bunching": (tuple(BUNCHING_SHARE), lambda _, seed, effect: find_bunching(seed, effect)),
+    "mediation": (tuple(MEDIATED), lambda _, seed, effect: find_mediation(seed, effect)),
 }
 
 

@@ -1,5 +1,5 @@
-"""Seeded companies of one design each, drawn straight as the tables that the design reads: moves between plans, and periods that
-end just past their quota. The seeds are fixed in advance: 0 to 99.
+"""Seeded companies of one design each, drawn straight as the tables that the design reads: moves between plans, periods that end
+just past their quota, and losses that go through the way of selling. The seeds are fixed in advance: 0 to 99.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from assets.company import Company
+from assets.evidence.mediations import list_mediations
 from assets.evidence.move_rows import list_move_rows
 from assets.evidence.plan_changes import estimate_plan_changes
 from assets.evidence.threshold_bunching import estimate_places, list_places
@@ -24,6 +25,8 @@ MOVE_DIFFERENCE: Final[dict[Effect, float]] = {"harm": 0.06, "none": 0.0, "oppos
 """What the move adds to the share of deals lost within 180 days."""
 BUNCHING_SHARE: Final[dict[Effect, float]] = {"harm": 0.5, "none": 0.0}
 """Share of the periods from 95 % of quota on that are carried just over it."""
+MEDIATED: Final[dict[Effect, float]] = {"harm": 0.02, "none": 0.0, "opposite": -0.02}
+"""What +10 pp EMCR adds to the share of deals lost by way of discount; as much again as `harm` goes past it."""
 _COMPANY: Final = Company("USD", "UTC", date(2025, 12, 31))
 _LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -135,3 +138,38 @@ def find_bunching(seed: int, effect: Effect) -> list[Finding]:
             )
             found.append(Finding(seed, effect, "quota_bunching", "above_less_below", planted, gap, gap - reach, gap + reach, nothing=0.0))  # fmt: skip
     return found
+
+
+def find_mediation(seed: int, effect: Effect) -> list[Finding]:
+    """Sixty sellers over six pay periods; under higher rates they discount more, and discounted customers leave.
+
+    Sellers and periods with high rates have more discount and more losses anyway. Discount answers to the rate, and losses to discount,
+    by one planted slope each; with nothing planted discount does not answer to the rate, but losses to discount still do.
+    """
+    draw = np.random.default_rng([seed, 3])
+    sellers, periods, each = 60, 6, 25
+    seller = np.repeat(np.arange(sellers), periods * each)
+    period = np.tile(np.repeat(np.arange(periods), each), sellers)
+    level = draw.normal(size=(sellers, periods))[seller, period]
+    steps = 1 + 0.3 * level + 0.5 * draw.normal(size=seller.size)
+    mediated = MEDIATED[effect]
+    answer = np.sign(mediated) * 0.02  # of the discount to +10 pp
+    discount = 0.15 + answer * steps + 0.02 * level + 0.05 * draw.normal(size=seller.size)
+    risk = 0.12 + MEDIATED["harm"] * steps + 1.0 * (discount - 0.15) + 0.02 * level
+    deals = pl.DataFrame({
+        "rep_id": [f"r{s:02}" for s in seller], "period": [f"p{p}" for p in period], "account_id": [f"a{i}" for i in range(seller.size)],
+        "segment": "all", "emcr": steps / 10, "discount_share": discount, "touches_30d": draw.poisson(3, seller.size),
+        "churned_180d": draw.random(seller.size) < risk,
+    }).with_columns(
+        pl.lit(None, pl.Int64).alias("complaints_180d"), *(pl.lit(None, pl.Boolean).alias(n) for n in ("refunded_180d", "clawed_back_180d")),
+    )  # fmt: skip
+    planted = {"mediation_direct": MEDIATED["harm"], "mediation_indirect": mediated, "mediation_via_discount_share": mediated,
+               "mediation_total": MEDIATED["harm"] + mediated, "mediation_via_touches_30d": 0.0}  # fmt: skip
+    return [
+        Finding(
+            seed, effect, "mediation", row["specification"], planted[row["specification"]], row["estimate"], row["estimate_lo"],
+            row["estimate_hi"], nothing=0.0,
+        )
+        for row in list_mediations(deals.lazy())
+        if row["specification"] in planted
+    ]  # fmt: skip

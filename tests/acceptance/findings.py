@@ -13,6 +13,7 @@ RIGHT: Final = {
     "feedback_lag": "seller_period_and_days_to_end",
     "plan_change": "event_study",
     "quota_bunching": "headline",
+    "mediation": "mediation_indirect",
 }
 """The specification of each outcome that must hold what was planted."""
 NAIVE: Final = {
@@ -92,7 +93,7 @@ def judge(table: pl.DataFrame, *, least: float = 0.90, most: float = 0.99, alarm
                 failures.append(f"{what}: {share['alarms']:.0%} false alarms")
             if row["effect"] != "none" and share["right_sign"] < least:
                 failures.append(f"{what}: the sign is right in only {share['right_sign']:.0%}")
-        is_naive = row["specification"] == NAIVE[row["outcome"]] and row["outcome"] in _SHOWN_WRONG
+        is_naive = row["specification"] == NAIVE.get(row["outcome"]) and row["outcome"] in _SHOWN_WRONG
         if is_naive and abs(row["off"]) < 3:
             failures.append(f"{what}: the naive estimate is not shown to be wrong")
         if row["specification"].startswith("control_") and share["alarms"] > alarms:

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 
 from pipelines.sources.demo import Effect
-from tests.acceptance.designs import BUNCHING_SHARE, MOVE_DIFFERENCE, find_bunching, find_moves
+from tests.acceptance.designs import (
+    BUNCHING_SHARE,
+    MEDIATED,
+    MOVE_DIFFERENCE,
+    find_bunching,
+    find_mediation,
+    find_moves,
+)
 from tests.acceptance.findings import Finding, judge, summarise
 from tests.acceptance.planted_truth import EFFECTS, TRUTH, find
 
@@ -102,3 +109,14 @@ def test_planted_bunching_is_found_and_placebos_are_quiet(effect: Effect) -> Non
     for percent in (85, 115):
         control = only(found, f"control_placebo_at_{percent}")
         assert control.lo <= 0 <= control.hi
+
+
+@pytest.mark.parametrize("effect", MEDIATED)
+def test_what_goes_through_discount_is_found_and_nothing_through_touches(effect: Effect) -> None:
+    found = find_mediation(SEED, effect)
+    for name in ("mediation_indirect", "mediation_via_discount_share", "mediation_direct", "mediation_total"):
+        path = only(found, name)
+        assert path.lo <= path.planted <= path.hi
+    indirect, touches = only(found, "mediation_indirect"), only(found, "mediation_via_touches_30d")
+    assert (indirect.lo > 0, indirect.hi < 0) == (effect == "harm", effect == "opposite")
+    assert touches.lo <= 0 <= touches.hi

@@ -184,13 +184,16 @@ def test_every_sentence_claims_no_more_than_its_level(table) -> None:
             assert said.startswith("No number for")
             continue
         assert said.endswith("not evidence on any individual.")
-        assert f"{found['estimate']:.2f}x" in said
-        assert f"{found['estimate_lo']:.2f} to {found['estimate_hi']:.2f}" in said
+        is_ratio = found["scale"].split(" per ")[0].endswith("ratio") or " against " in found["scale"]
+        if is_ratio:
+            assert f"{found['estimate']:.2f}x" in said
+            assert f"{found['estimate_lo']:.2f} to {found['estimate_hi']:.2f}" in said
         assert f"sellers = {found['n_clusters']:,}" in said
         assert f"level {found['evidence_level']}" in said
-        holds_one = found["estimate_lo"] <= 1 <= found["estimate_hi"]
-        assert ("no association is shown" in said) == holds_one
-        assert ("could explain it away" in said) == (not holds_one)
+        if found["specification"] != "mediation_share":
+            holds_nothing = found["estimate_lo"] <= is_ratio <= found["estimate_hi"]
+            assert ("no association is shown" in said) == holds_nothing
+            assert ("could explain it away" in said) == (is_ratio and not holds_nothing)
         for word in filter(None, found["warnings"].split(", ")):
             assert MEANINGS[Caution(word)] in said
 
@@ -409,3 +412,43 @@ def test_losses_that_wait_for_the_end_of_clawback_are_warned_of(frame_of, firm, 
     assert "clawback_cliff" not in warned(held=False, plan=schedule)
     # commission that can always be taken back has no such day
     assert "clawback_cliff" not in warned(held=True, plan=schedule | {"clawback_method": "original_rate"})
+
+
+def test_what_goes_through_the_way_of_selling_adds_up(frame_of, known) -> None:
+    """Discount answers to the rate and churn to discount: most of the difference goes through it, nothing through touches."""
+    firm = draw_firm(seed=8, ratio=1.0, sellers=60, deals=60)
+    rng = np.random.default_rng(8)
+    for deal in firm["deal_outcomes"]:
+        deal["discount_share"] = float(0.05 + 0.10 * deal["emcr"] / 0.1 + 0.03 * rng.normal())
+        deal["churned_180d"] = (
+            bool(rng.uniform() < 0.05 + 1.0 * deal["discount_share"]) if deal["mature_180d"] else None
+        )
+    table = estimate(frame_of, firm, known).filter(pl.col("specification").str.starts_with("mediation"))
+    churn = {
+        r["specification"].removeprefix("mediation_"): r
+        for r in table.filter(outcome="churn_180d").to_dicts()
+    }
+    assert {n: r["effect_kind"] for n, r in churn.items()} == {
+        "total": "total", "direct": "direct", "indirect": "indirect", "share": "indirect", "via_discount_share": "indirect",
+        "via_cycle_days": "indirect", "via_touches_30d": "indirect",
+    }  # fmt: skip
+    assert churn["total"]["estimate"] == pytest.approx(
+        churn["direct"]["estimate"] + churn["indirect"]["estimate"], abs=1e-8
+    )
+    parts = sum(r["estimate"] for n, r in churn.items() if n.startswith("via_"))
+    assert churn["indirect"]["estimate"] == pytest.approx(parts, abs=1e-8)
+    assert covers(churn["via_discount_share"], 0.10)
+    assert covers(churn["direct"], 0.0)
+    assert covers(churn["via_touches_30d"], 0.0)
+    assert churn["share"]["estimate_lo"] > 0.5
+    assert (churn["total"]["evidence_level"], churn["total"]["scale"]) == (
+        2,
+        "difference in share of deals per +10 pp emcr",
+    )
+    assert "nothing unmeasured moves" in churn["indirect"]["assumptions"]
+    assert "by way of discount," in churn["via_discount_share"]["sentence"]
+    # no clawbacks: no numbers, and the reason
+    none = table.filter(outcome="clawback_180d")
+    assert none["estimate"].is_null().all()
+    assert none["warnings"].unique().to_list() == ["few_events"]
+    assert none["sentence"].str.contains("fewer than 20 events").all()
