@@ -25,14 +25,14 @@ def list_moves(plan_assignments: pl.LazyFrame) -> pl.DataFrame:
     """Every move of a seller from one plan version to another, as known today.
 
     Returns:
-        `rep_id`, `moved_on`, `plan_change` ("AE 1 > AE 2"), `after_on` and `before_on` (the seller's moves around it; null: none),
+        `rep_id`, `moved_on`, `plan_change` ("AE 1 > AE 2"), `to_plan` ("AE"), `after_on` and `before_on` (the seller's moves around it; null: none),
         sorted by seller and day.
     """
     plan = pl.format("{} {}", "plan_id", "version")
     return (
         span_versions(plan_assignments, ["rep_id", "plan_id", "version", "valid_from"])
         .filter(_c("known_until").is_null())
-        .select("rep_id", moved_on="valid_from", plan=plan)
+        .select("rep_id", moved_on="valid_from", plan=plan, to_plan="plan_id")
         .sort("rep_id", "moved_on", "plan")
         .with_columns(earlier=_c("plan").shift(1).over("rep_id"))
         .filter(_c("earlier") != _c("plan"))
@@ -40,6 +40,7 @@ def list_moves(plan_assignments: pl.LazyFrame) -> pl.DataFrame:
             "rep_id",
             "moved_on",
             plan_change=pl.format("{} > {}", "earlier", "plan"),
+            to_plan="to_plan",
             after_on=_c("moved_on").shift(1).over("rep_id"),
             before_on=_c("moved_on").shift(-1).over("rep_id"),
         )

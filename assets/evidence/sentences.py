@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+import polars as pl
+
 from assets.evidence.specifications import Exposure, Outcome, Specification
 from expectations.cautions import MEANINGS, Caution
 
@@ -236,3 +238,69 @@ def say_mediation(
 
 
 _NO_NUMBER: Final = {Caution.FEW_EVENTS, Caution.NO_WITHIN_VARIATION}
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a row of level 4 of `incentive_value` is about; money per seller and month."""
+
+    change: str
+    paid: float
+    net: float
+    n: int
+    n_moved: int
+    n_others: int
+    currency: str
+    is_hidden: bool
+    cautions: frozenset[Caution]
+
+
+def say_bought(row: Bought, ratio: tuple[float, float, float] | None) -> str:
+    """What a unit of money more bought, as a sentence; `ratio` with its interval."""
+    who = f"sellers moved from {row.change.replace(' > ', ' to ')}"
+    if ratio is None:
+        why = (
+            "too few sellers or customers to show"
+            if row.is_hidden
+            else "whether the move changed what was paid can't be told, so nothing can be divided by it"
+        )
+        return f"No number for what incentive money bought from {who}: {why}."
+
+    def change(value: float) -> str:
+        return f"{abs(value):,.0f} {row.currency} {'less' if value < 0 else 'more'}"
+
+    value, lo, hi = ratio
+    moved = f"Over the year after the move {who} were paid {change(row.paid)} a month and brought {change(row.net)} net value"
+    bought = f"{value:,.2f} of net value per unit of pay (95 % CI {lo:,.2f} to {hi:,.2f})"
+    parts = [f"{moved} than if they had gone the way of sellers who were not moved: {bought}"]
+    if lo <= 1 <= hi:
+        parts.append("the interval holds 1, where it pays for itself")
+    parts.append(f"n = {row.n:,} deals, {row.n_moved} sellers moved, {row.n_others} not")
+    parts.append("level 4: an effect only if both would have gone the same way without the move")
+    parts += [MEANINGS[c] for c in sorted(row.cautions)]
+    return "; ".join([*parts, "not evidence on any individual"]) + "."
+
+
+def say_average() -> pl.Expr:
+    """A row of level 0 of `incentive_value` as a sentence."""
+    numbers = [
+        pl.col(f"net_value_per_dollar{end}").round(2).cast(pl.Decimal(18, 2)).cast(pl.String)
+        for end in ("", "_lo", "_hi")
+    ]
+    limits = (
+        pl.when(numbers[1].is_null())
+        .then(pl.lit("no interval"))
+        .otherwise(pl.format("95 % CI {} to {}", *numbers[1:]))
+    )
+    told = pl.format(
+        "Deals of tier {} of {} went with {} of net value per unit of incentive paid ({}), a year of losses, refunds, redress and "
+        "clawbacks counted; n = {} deals, sellers = {}; level 0: an average over deals of which many might have come without the "
+        "money; not evidence on any individual.",
+        "tier", "plan_id", numbers[0], limits, "n", "n_sellers",
+    )  # fmt: skip
+    nothing = pl.format(
+        "No number for tier {} of {}: too few sellers or customers to show, or nothing was paid.",
+        "tier",
+        "plan_id",
+    )
+    return pl.coalesce(told, nothing)
