@@ -35,7 +35,7 @@ MEANINGS: dict[Caution, str] = {
     Caution.CLAWBACK_CLIFF: "more customers are lost just when commission can no longer be taken back than just before and after: earlier losses may have been held up, unless contracts end on that day",
     Caution.COMPOSITION_CHANGE: "customers of high and low exposure are different kinds of customers: segment shares differ by over 0.2 standard deviations",
     Caution.SIMPSON: "the direction turns round within segments",
-    Caution.DENSITY_JUMP: "pay periods pile up on one side of a pay threshold: sellers choose when deals close, so those on either side are not alike",
+    Caution.DENSITY_JUMP: "pay periods pile up on one side of a pay threshold: sellers choose when deals close",
     Caution.PRE_TREND: "outcomes moved apart before the change",
 }
 """In words for the reader."""

@@ -41,6 +41,13 @@ PLACEBO: Final = {
 }
 
 
+AS_IF: Final = {
+    "shuffled_exposure": " dealt out at random",
+    "future_plan": " in the seller's next pay period",
+}
+"""What the exposure of a control is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The numbers a sentence is made of; shares of 1."""
@@ -65,15 +72,18 @@ def say(
     """The row as a sentence for a reader who sees nothing else of it."""
     what = outcome.scale(specification.level).removesuffix(" ratio")
     fixed = [HELD.get(name, name) for name in (*specification.shared, *specification.controls)]
-    held = f", {_list(fixed)} held fixed" if fixed else ""
+    held = f", with {_list(fixed)} held fixed" if fixed else ""
     if specification.effect == "direct":
         held += ": what does not go through them, if nothing unmeasured moves them and the outcome"
     if not specification.winsorised:
         held += ", the most extreme exposures not cut"
     opening = f"{PLACEBO[specification.placebo].capitalize()}. " if specification.placebo else ""
     who = "Deals" if found.noun == "deals" else f"{found.noun.capitalize()} on deals"
-    subject = f"{who} closed {exposure.words}"
-    verb = f"had {found.ratio:.2f}x the {what} of {outcome.words} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
+    subject = f"{who} closed {exposure.words}{AS_IF.get(specification.placebo, '')}"
+    happened = outcome.words
+    if specification.placebo == "outcome_before_sale":
+        happened = happened.replace("within 180 days", "in the 180 days before the close")
+    verb = f"had {found.ratio:.2f}x the {what} of {happened} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
     parts = [f"{subject} {verb}{WITHIN[specification.absorbed]}{held}"]
     if found.lo <= 1 <= found.hi:
         parts.append("the interval holds 1: no association is shown, and none within it is ruled out")
@@ -138,7 +148,7 @@ def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
     if isnan(estimate):
         return f"No estimate of {row.words} for {who}: too few sellers or events, or nobody to compare with."
     if row.term == "quarter" and row.relative == -1:
-        return f"The last quarter before the move is what the others of {who} are held against."
+        return f"The last quarter before the move: what the other quarters of {who} are compared with."
 
     def write(value: float, sign: str = "") -> str:
         return sign + row.shown.format(abs(value)).replace("%", " pp")
@@ -228,11 +238,15 @@ def say_mediation(
         opening = (
             f"The share of deals {row.outcome} was {size} {side} (95 % CI {limits}) among those closed {row.exposure}{how}"
         ).replace("%", " pp").replace("95  pp", "95 %")  # fmt: skip
-    parts = [opening, "within seller and pay period, segment held fixed"]
+    parts = [opening, "within seller and pay period, with segment held fixed"]
+    if row.part == "share" and value < 0:
+        parts.append("below 0: that part goes the other way than the whole")
     if row.part != "share" and lo <= 0 <= hi:
         parts.append("the interval holds 0: no association is shown, and none within it is ruled out")
     parts.append(f"n = {sizes['n']:,} deals, sellers = {sizes['n_clusters']:,}")
-    parts.append(f"{sizes['mature_share']:.0%} of the deals mature and told of".replace("%", " %"))
+    parts.append(
+        f"{sizes['mature_share']:.0%} of the deals mature, with all of this known".replace("%", " %")
+    )
     parts += ["level 2", *(MEANINGS[c] for c in sorted(cautions)), "not evidence on any individual"]
     return "; ".join(parts) + "."
 

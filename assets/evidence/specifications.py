@@ -69,7 +69,7 @@ OUTCOMES: Final = (
     Outcome("complaint_180d", "complaints within 180 days", 180, repeats=True, reported=True),
     Outcome("refund_180d", "refunds within 180 days", 180),
     Outcome("clawback_180d", "clawed-back commission within 180 days", 180),
-    Outcome("feedback_lag", "being written down", 180, reported=True, timed=True),
+    Outcome("feedback_lag", "being written down (below 1: it waits longer)", 180, reported=True, timed=True),
 )
 """A `feedback_lag` ratio below 1 is slower: feedback waits longer to be written down."""
 
