@@ -85,6 +85,13 @@ OUTCOMES: tuple[Column, ...] = (
         rows="Rows of the finished table.",
     ),
     Column("rows_with_reason", Kind.COUNT, "Rows concerned.", "rows"),
+    *words(
+        Kind.ESTIMATE,
+        "days",
+        days_kept="Mean days that customers were kept out of the horizon's (area under `survival`): a difference is in days, and needs no proportional hazards.",
+        days_kept_lo="Lower end of the 95 % interval of `days_kept`.",
+        days_kept_hi="Upper end of the 95 % interval of `days_kept`.",
+    ),
     *share(
         survival="Kaplan-Meier probability of not having churned by the horizon, other exits censored.",
         survival_lo="Lower end of the 95 % log-log interval of `survival`.",

@@ -25,7 +25,7 @@ CHURN_BY_INCENTIVE = Table(
         VOCABULARY,
         f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi survival_seller_lo survival_seller_hi "
         f"cif_churn cif_churn_lo cif_churn_hi cif_churn_seller_lo cif_churn_seller_hi cif_other cif_churn_expected ratio_to_expected "
-        f"cif_churn_standardised standardised_share is_reversed mature_share log_rank_p log_rank_seller_p {_SIZE}",
+        f"cif_churn_standardised standardised_share is_reversed days_kept days_kept_lo days_kept_hi mature_share log_rank_p log_rank_seller_p {_SIZE}",
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("survival").is_null(), SUPPRESSED_IS_NULL),
