@@ -15,7 +15,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.evidence.retention import follow_deals
-from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, Outcome
+from assets.evidence.specifications import Outcome
 from assets.methods.clusters import Flags, Floats
 from assets.voice.hops import observation_end
 
@@ -25,12 +25,6 @@ TENURE_STEP_DAYS: Final = 30
 LAG_EDGES_DAYS: Final = (0, 1, 2, 4, 7, 14, 30, 60, 90, 180)
 DAYS_TO_END_BINS: Final = (5, 10, 20, 30, 45, 60)
 BEFORE_DAYS: Final = 180
-
-_FACTS: Final = tuple(
-    dict.fromkeys(
-        ["opportunity_id", "account_id", "rep_id", *CONFOUNDERS, *MEDIATORS, *(e.column for e in EXPOSURES)]
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)

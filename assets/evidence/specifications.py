@@ -27,6 +27,7 @@ MEDIATORS: Final = {
     "product_id": "which product is sold is chosen under the incentive",
     "amount": "sellers make deals larger to reach a threshold",
     "touches_30d": "pressure on the customer is one of the ways",
+    "touches_after_refusal_30d": "pressure on the customer is one of the ways",
     "closing_load": "a seller closes more under the incentive",
     "is_target_profile": "which customers are sold to is chosen under the incentive",
     "is_vulnerable": "which customers are sold to is chosen under the incentive",
