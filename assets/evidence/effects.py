@@ -85,21 +85,18 @@ def estimate_effects(
     deals = describe_deals(deal_outcomes, deal_incentives).collect().lazy()
     has_pay = bool(deals.select(_c("emcr").is_not_null().any()).collect().item())
     rows: list[_Row] = []
-    cautions = _look_at_plans(deals, quota_bunching, plans)
+    cautions = _look_around(deals, quota_bunching, plans, company)
     for outcome in OUTCOMES:
         panel = build_panel(outcome, deals, feedback_hops, company)
         if panel is None:
             continue
         before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
         for exposure in EXPOSURES:
-            known = {
-                c
-                for c, (o, needs_pay) in cautions.items()
-                if o in ("", outcome.name) and exposure.is_pay >= needs_pay
-            }
-            found = list(_estimate(panel, before, outcome, exposure, known, has_pay=has_pay, company=company))
+            known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)
+            found = list(_estimate(panel, before, outcome, exposure, known, has_pay=has_pay))
             rows += _compare_signs(found)
-    return _lay_out([*map(_write, rows), *list_mediations(deals), *list_move_rows(plan_change_effects)])
+    through = list_mediations(deals, {o.name: _bear_on(cautions, o.name, is_pay=True) for o in OUTCOMES})
+    return _lay_out([*map(_write, rows), *through, *list_move_rows(plan_change_effects)])
 
 
 def _estimate(
@@ -107,23 +104,18 @@ def _estimate(
     before: Panel | None,
     outcome: Outcome,
     exposure: Exposure,
-    known: set[Caution],
+    known: frozenset[Caution],
     *,
     has_pay: bool,
-    company: Company,
 ) -> Iterator[_Row]:
     about = _describe_sample(panel, exposure)
     for specification, family in specifications_of(outcome, exposure, has_pay=has_pay):
         at_risk = before if specification.placebo == "outcome_before_sale" else panel
         if at_risk is None or not (estimate := estimate_effect(at_risk, exposure, specification, outcome)):
             continue
-        cautions = estimate.cautions | (known if not specification.placebo else set())
+        cautions = estimate.cautions | known
         if at_risk.mature_share < MATURE_SHARE:
             cautions |= {Caution.IMMATURE_COHORT}
-        if outcome.reported:
-            cautions |= {Caution.REPORTING_BIAS}
-        if exposure.is_pay and not all(company.has(*source) for source in _KNOWLEDGE):
-            cautions |= {Caution.KNOWLEDGE_TIME_UNKNOWN}
         if specification.level == 0:
             cautions |= about
         yield _Row(
@@ -131,18 +123,28 @@ def _estimate(
         )  # fmt: skip
 
 
-def _look_at_plans(
-    deals: pl.LazyFrame, quota_bunching: pl.LazyFrame, plans: pl.LazyFrame
-) -> dict[Caution, tuple[str, bool]]:
-    """What the plans bring about, with the outcome it bears on (empty: all) and whether only on exposures of pay."""
-    found: dict[Caution, tuple[str, bool]] = {}
+def _look_around(
+    deals: pl.LazyFrame, quota_bunching: pl.LazyFrame, plans: pl.LazyFrame, company: Company
+) -> dict[Caution, tuple[frozenset[str], bool]]:
+    """What is to be feared whatever the specification, with the outcomes it bears on and whether only on exposures of pay."""
+    every = frozenset(o.name for o in OUTCOMES)
     piled = quota_bunching.filter(~_c("is_placebo"), _c("warnings").str.contains(Caution.DENSITY_JUMP))
-    if piled.head(1).collect().height:
-        found[Caution.DENSITY_JUMP] = ("", True)
     cliff = find_cliff(follow_deals(deals), plans)
-    if cliff and cliff.is_found:
-        found[Caution.CLAWBACK_CLIFF] = ("churn_180d", False)
-    return found
+    holds = {
+        Caution.REPORTING_BIAS: (True, frozenset(o.name for o in OUTCOMES if o.reported), False),
+        Caution.KNOWLEDGE_TIME_UNKNOWN: (not all(company.has(*source) for source in _KNOWLEDGE), every, True),
+        Caution.DENSITY_JUMP: (piled.head(1).collect().height > 0, every, True),
+        Caution.CLAWBACK_CLIFF: (cliff is not None and cliff.is_found, frozenset({"churn_180d"}), False),
+    }
+    return {caution: (outcomes, on_pay) for caution, (is_so, outcomes, on_pay) in holds.items() if is_so}
+
+
+def _bear_on(
+    cautions: dict[Caution, tuple[frozenset[str], bool]], outcome: str, *, is_pay: bool
+) -> frozenset[Caution]:
+    return frozenset(
+        c for c, (outcomes, on_pay) in cautions.items() if outcome in outcomes and is_pay >= on_pay
+    )
 
 
 def _describe_sample(panel: Panel, exposure: Exposure) -> set[Caution]:

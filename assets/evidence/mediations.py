@@ -7,7 +7,8 @@ a deal closes is one of the ways. What must be assumed is in every row, and no r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -53,14 +54,16 @@ ASSUMPTIONS: Final = (
     "sellers close late because of the pay, not the pay is high because it is late"
 )
 _REPLICATES: Final = 999  # p values down to 0.002
-_REPORTED: Final = {"complaint_180d"}
 
 
-def list_mediations(deals: pl.LazyFrame) -> Iterator[dict[str, Any]]:
+def list_mediations(
+    deals: pl.LazyFrame, known: Mapping[str, frozenset[Caution]] = MappingProxyType({})
+) -> Iterator[dict[str, Any]]:
     """Rows of the contract INCENTIVE_EFFECTS but for q-values: none for outcomes or firms without what it takes.
 
     Args:
         deals: from `describe_deals`.
+        known: what is to be feared of each outcome under pay, whatever the specification.
     """
     exposure = EXPOSURES[0]
     facts = [name for name in STYLES if name in deals.collect_schema()]
@@ -76,16 +79,21 @@ def list_mediations(deals: pl.LazyFrame) -> Iterator[dict[str, Any]]:
         ]  # fmt: skip
         rows = rows.drop_nulls(ways)
         if ways and not rows.is_empty():
-            yield from _describe(rows, outcome, ways, exposure, rows.height / every.height)
+            share = rows.height / every.height
+            yield from _describe(rows, outcome, ways, exposure, share, known.get(outcome, frozenset()))
 
 
 def _describe(
-    rows: pl.DataFrame, outcome: str, ways: list[str], exposure: Exposure, known_share: float
+    rows: pl.DataFrame,
+    outcome: str,
+    ways: list[str],
+    exposure: Exposure,
+    known_share: float,
+    cautions: frozenset[Caution],
 ) -> Iterator[dict[str, Any]]:
     events = int(rows[outcome].sum())
     sellers, accounts = rows["rep_id"].n_unique(), rows["account_id"].n_unique()
     suppressed = sellers < MIN_SELLERS or accounts < MIN_ACCOUNTS
-    cautions = {Caution.REPORTING_BIAS} if outcome in _REPORTED else set()
     found: Mediation | None = None
     if events < MIN_EVENTS:
         cautions |= {Caution.FEW_EVENTS}

@@ -365,7 +365,7 @@ def test_a_pile_at_a_pay_threshold_is_warned_of_where_pay_is_the_exposure(frame_
     def warnings_of(**bunched: object) -> dict[str, set[str]]:
         pile = {"plan_id": "all", "component": "commission", "warnings": "density_jump"} | bunched
         rows = {**firm, "quota_bunching": [pile], "deal_outcomes": firm["deal_outcomes"][:600]}
-        table = estimate(frame_of, rows, known).filter(pl.col("test_family") != "control")
+        table = estimate(frame_of, rows, known)
         return {
             str(exposure): set(", ".join(found["warnings"]).split(", "))
             for (exposure,), found in table.group_by("exposure")
@@ -403,7 +403,7 @@ def test_losses_that_wait_for_the_end_of_clawback_are_warned_of(frame_of, firm, 
                 deal | {"plan_id": "AE", "version": 1, "churned_on": left if left and left <= END else None}
             )
         table = estimate(frame_of, {**firm, "deal_outcomes": deals, "plans": [plan]}, known)
-        churn = table.filter(outcome="churn_180d").filter(pl.col("test_family") != "control")
+        churn = table.filter(outcome="churn_180d")
         others = table.filter(pl.col("outcome") != "churn_180d")
         assert "clawback_cliff" not in ", ".join(others["warnings"])
         return set(", ".join(churn["warnings"]).split(", "))
