@@ -41,6 +41,8 @@ PLACEBO: Final = {
 }
 
 
+CONTROL_IS_QUIET: Final = "the interval holds 1: nothing is found"
+CONTROL_FINDS: Final = "the interval leaves out 1: something is found where nothing should be, so this outcome's rows are to be read with care"
 AS_IF: Final = {
     "shuffled_exposure": " dealt out at random",
     "future_plan": " in the seller's next pay period",
@@ -85,7 +87,9 @@ def say(
         happened = happened.replace("within 180 days", "in the 180 days before the close")
     verb = f"had {found.ratio:.2f}x the {what} of {happened} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
     parts = [f"{subject} {verb}{WITHIN[specification.absorbed]}{held}"]
-    if found.lo <= 1 <= found.hi:
+    if specification.placebo:
+        parts.append(CONTROL_IS_QUIET if found.lo <= 1 <= found.hi else CONTROL_FINDS)
+    elif found.lo <= 1 <= found.hi:
         parts.append("the interval holds 1: no association is shown, and none within it is ruled out")
     else:
         parts.append(STRENGTH.format(found.e_value))

@@ -13,7 +13,8 @@ from polars.testing import assert_frame_equal
 
 from assets.company import Company
 from assets.evidence.effects import estimate_effects
-from assets.evidence.specifications import SEPARATION
+from assets.evidence.sentences import CONTROL_FINDS, CONTROL_IS_QUIET, Found, say
+from assets.evidence.specifications import EXPOSURES, OUTCOMES, SEPARATION, SPECIFICATIONS
 from expectations.cautions import MEANINGS, Caution
 from expectations.contracts import TABLES
 
@@ -190,7 +191,10 @@ def test_every_sentence_claims_no_more_than_its_level(table) -> None:
             assert f"{found['estimate_lo']:.2f} to {found['estimate_hi']:.2f}" in said
         assert f"sellers = {found['n_clusters']:,}" in said
         assert f"level {found['evidence_level']}" in said
-        if found["specification"] != "mediation_share":
+        if found["test_family"] == "control":
+            quiet = found["estimate_lo"] <= 1 <= found["estimate_hi"]
+            assert (CONTROL_IS_QUIET in said, CONTROL_FINDS in said) == (quiet, not quiet)
+        elif found["specification"] != "mediation_share":
             holds_nothing = found["estimate_lo"] <= is_ratio <= found["estimate_hi"]
             assert ("no association is shown" in said) == holds_nothing
             assert ("could explain it away" in said) == (is_ratio and not holds_nothing)
@@ -452,3 +456,13 @@ def test_what_goes_through_the_way_of_selling_adds_up(frame_of, known) -> None:
     assert none["estimate"].is_null().all()
     assert none["warnings"].unique().to_list() == ["few_events"]
     assert none["sentence"].str.contains("fewer than 20 events").all()
+
+
+def test_a_control_that_finds_something_says_so() -> None:
+    found = Found(1.4, 1.1, 1.8, 900, 45, 0.9, 2.1, "deals")
+    (control,) = [s for s in SPECIFICATIONS if s.placebo == "future_plan"]
+    said = say(OUTCOMES[0], EXPOSURES[0], control, found, ())
+    assert CONTROL_FINDS in said
+    assert "explain it away" not in said
+    assert "in the seller's next pay period" in said
+    assert CONTROL_IS_QUIET in say(OUTCOMES[0], EXPOSURES[0], control, replace(found, lo=0.9), ())
