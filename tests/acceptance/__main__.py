@@ -1,5 +1,5 @@
 """The table of planted truth: `python -m tests.acceptance`. About 5 CPU seconds a company, 300 companies: 25 minutes on one
-free core, half on two; and a second or two for each of 800 companies of one design (`designs.py`), ten
+free core, half on two; and a second or two for each of 1,100 companies of one design (`designs.py`), ten
 minutes more. Findings are kept in `--out` company by company, so an interrupted run goes on where it stopped; `--study`
 chooses what is run.
 
@@ -24,12 +24,14 @@ import polars as pl
 
 from pipelines.sources.demo import Effect
 from tests.acceptance.designs import (
+    BOUGHT,
     BUNCHING_SHARE,
     MEDIATED,
     MOVE_DIFFERENCE,
     find_bunching,
     find_mediation,
     find_moves,
+    find_value,
 )
 from tests.acceptance.findings import NAIVE, RIGHT, Finding, judge, summarise
 from tests.acceptance.planted_truth import EFFECTS, find
@@ -39,6 +41,7 @@ STUDIES: dict[str, tuple[tuple[Effect, ...], Callable[[Path, int, Effect], list[
     "moves": (tuple(MOVE_DIFFERENCE), lambda _, seed, effect: find_moves(seed, effect)),
     "bunching": (tuple(BUNCHING_SHARE), lambda _, seed, effect: find_bunching(seed, effect)),
     "mediation": (tuple(MEDIATED), lambda _, seed, effect: find_mediation(seed, effect)),
+    "value": (tuple(BOUGHT), lambda _, seed, effect: find_value(seed, effect)),
 }
 
 

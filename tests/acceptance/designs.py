@@ -1,5 +1,5 @@
 """Seeded companies of one design each, drawn straight as the tables that the design reads: moves between plans, periods that end
-just past their quota, and losses that go through the way of selling. The seeds are fixed in advance: 0 to 99.
+just past their quota, losses that go through the way of selling, money that a dearer plan bought. The seeds are fixed in advance: 0 to 99.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from assets.company import Company
+from assets.evidence.marginal_value import value_moves
 from assets.evidence.mediations import list_mediations
 from assets.evidence.move_rows import list_move_rows
 from assets.evidence.plan_changes import estimate_plan_changes
@@ -27,6 +28,8 @@ BUNCHING_SHARE: Final[dict[Effect, float]] = {"harm": 0.5, "none": 0.0}
 """Share of the periods from 95 % of quota on that are carried just over it."""
 MEDIATED: Final[dict[Effect, float]] = {"harm": 0.02, "none": 0.0, "opposite": -0.02}
 """What +10 pp EMCR adds to the share of deals lost by way of discount; as much again as `harm` goes past it."""
+BOUGHT: Final[dict[Effect, float]] = {"harm": -2.0, "none": 0.0, "opposite": 3.0}
+"""Net value that each unit more of pay brought."""
 _COMPANY: Final = Company("USD", "UTC", date(2025, 12, 31))
 _LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -173,3 +176,73 @@ def find_mediation(seed: int, effect: Effect) -> list[Finding]:
         for row in list_mediations(deals.lazy())
         if row["specification"] in planted
     ]  # fmt: skip
+
+
+def draw_sales(
+    seed: int, *, bought: float, paid: int, moved_on: date, sellers: int = 60
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Deals of 10,000 from 2022 to 2025, half of the sellers moved on one day to a plan that pays `paid` more a deal, which keeps
+    `bought` times as much.
+
+    Returns:
+        Deals as `deal_outcomes` has them, and money as `account_for_deals` has it, of the deals that have had their year.
+    """
+    draw = np.random.default_rng([seed, 4])
+    seller = np.repeat(np.arange(sellers), 120)
+    closed = np.datetime64("2022-01-10") + draw.integers(0, 1_400, seller.size)
+    is_after = (seller < sellers // 2) & (closed >= np.datetime64(moved_on))
+    season = 300 * np.sin(closed.astype("datetime64[M]").astype(int))
+    own = draw.normal(0, 500, sellers)[seller]
+    pay = 800 + paid * is_after + 0.1 * own + draw.normal(0, 60, seller.size)
+    kept = 6_000 + season + own + draw.normal(0, 800, seller.size) + bought * paid * is_after
+    deals = pl.DataFrame({
+        "opportunity_id": [f"o{i}" for i in range(seller.size)], "account_id": [f"a{i}" for i in range(seller.size)],
+        "rep_id": [f"r{s:02}" for s in seller], "closed_on": closed, "observed_until": date(2025, 12, 31),
+        "incentive_paid": np.rint(100 * pay).astype(np.int64), "revenue_kept": np.rint(100 * kept).astype(np.int64),
+    }).with_columns(pl.lit(0, pl.Int64).alias(n) for n in ("refunds_amount", "complaint_cost", "clawbacks_amount"))  # fmt: skip
+    had_a_year = pl.col("closed_on") <= date(2024, 12, 31)
+    return deals, deals.filter(had_a_year).drop("rep_id", "closed_on", "observed_until")
+
+
+def assign_sellers(sellers: int, moved: int, moved_on: date) -> pl.DataFrame:
+    """`plan_assignments`: the first sellers move from the first to the second version of plan P, the others stay on Q."""
+    rows: list[dict[str, object]] = []
+    for number in range(sellers):
+        rep = {
+            "rep_id": f"r{number:02}",
+            "recorded_at": _LONG_AGO,
+            "plan_id": "P",
+            "version": 1,
+            "valid_from": date(2022, 1, 1),
+        }
+        if number < moved:
+            rows += [rep | {"valid_to": moved_on}, rep | {"version": 2, "valid_from": moved_on}]
+        else:
+            rows.append(rep | {"plan_id": "Q"})
+    schema = TABLES["plan_assignments"].schema
+    return pl.DataFrame([{c: r.get(c) for c in schema} for r in rows], schema=schema)
+
+
+def find_value(seed: int, effect: Effect) -> list[Finding]:
+    """What one more unit of pay bought, and the average that a reader in a hurry would take for it."""
+    moved_on = date(2023, 11, 20)
+    deals, accounts = draw_sales(seed, bought=BOUGHT[effect], paid=600, moved_on=moved_on)
+    assigned = assign_sellers(60, 30, moved_on)
+    (row,) = value_moves(deals.lazy(), accounts.lazy(), assigned.lazy(), _COMPANY)
+    names = ("net_value_per_dollar", "net_value_per_dollar_lo", "net_value_per_dollar_hi")
+    # everybody's customers would have been kept without the money, too
+    average = float(accounts["revenue_kept"].sum() / accounts["incentive_paid"].sum())
+    return [
+        Finding(
+            seed,
+            effect,
+            "incentive_value",
+            "plan_change",
+            BOUGHT[effect],
+            *(row[n] for n in names),
+            nothing=0.0,
+        ),
+        Finding(
+            seed, effect, "incentive_value", "average", BOUGHT[effect], average, average, average, nothing=0.0
+        ),
+    ]

@@ -14,6 +14,7 @@ RIGHT: Final = {
     "plan_change": "event_study",
     "quota_bunching": "headline",
     "mediation": "mediation_indirect",
+    "incentive_value": "plan_change",
 }
 """The specification of each outcome that must hold what was planted."""
 NAIVE: Final = {
@@ -22,10 +23,11 @@ NAIVE: Final = {
     "feedback_lag": "unadjusted",
     "plan_change": "before_and_after",
     "quota_bunching": "above_less_below",
+    "incentive_value": "average",
 }
 """The one that a reader in a hurry would take."""
-_SHOWN_WRONG: Final = {"churn_180d", "plan_change"}
-"""Where a confounder is planted: able sellers' customers, a drift of everybody's customers."""
+_SHOWN_WRONG: Final = {"churn_180d", "plan_change", "incentive_value"}
+"""Where it has a reason to be: able sellers' customers, a drift of everybody's customers, customers who would have come anyway."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ import pytest
 
 from pipelines.sources.demo import Effect
 from tests.acceptance.designs import (
+    BOUGHT,
     BUNCHING_SHARE,
     MEDIATED,
     MOVE_DIFFERENCE,
     find_bunching,
     find_mediation,
     find_moves,
+    find_value,
 )
 from tests.acceptance.findings import Finding, judge, summarise
 from tests.acceptance.planted_truth import EFFECTS, TRUTH, find
@@ -120,3 +122,12 @@ def test_what_goes_through_discount_is_found_and_nothing_through_touches(effect:
     indirect, touches = only(found, "mediation_indirect"), only(found, "mediation_via_touches_30d")
     assert (indirect.lo > 0, indirect.hi < 0) == (effect == "harm", effect == "opposite")
     assert touches.lo <= 0 <= touches.hi
+
+
+@pytest.mark.parametrize("effect", BOUGHT)
+def test_what_more_pay_bought_is_found_and_the_average_is_not_it(effect: Effect) -> None:
+    found = find_value(SEED, effect)
+    right, average = only(found, "plan_change"), only(found, "average")
+    assert right.lo <= right.planted == BOUGHT[effect] <= right.hi
+    assert average.estimate > right.hi or effect == "opposite"
+    assert average.estimate > 5

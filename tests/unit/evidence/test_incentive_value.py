@@ -15,6 +15,7 @@ from assets.evidence.incentive_value import incentive_value
 from assets.evidence.marginal_value import value_moves
 from assets.evidence.value_accounts import split_over_tiers
 from expectations.contracts import TABLES
+from tests.acceptance.designs import assign_sellers, draw_sales
 
 CONTRACT = TABLES["incentive_value"]
 CLOSE = date(2024, 1, 10)
@@ -201,46 +202,19 @@ def test_an_empty_firm_has_no_rows(value) -> None:
 MOVED = date(2023, 11, 20)
 
 
-def plans_of(sellers: int, moved: int) -> list[dict[str, object]]:
-    known = {"recorded_at": datetime(2020, 1, 1, tzinfo=UTC)}
-    rows = []
-    for number in range(sellers):
-        rep = known | {"rep_id": f"r{number:02}"}
-        if number < moved:
-            rows.append(
-                rep | {"plan_id": "P", "version": 1, "valid_from": date(2022, 1, 1), "valid_to": MOVED}
-            )
-            rows.append(rep | {"plan_id": "P", "version": 2, "valid_from": MOVED})
-        else:
-            rows.append(rep | {"plan_id": "Q", "version": 1, "valid_from": date(2022, 1, 1)})
-    return rows
+def sell(seed: int, *, bought: float, paid: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    deals, accounts = draw_sales(seed, bought=bought, paid=paid, moved_on=MOVED)
+    return deals.lazy(), accounts.lazy()
 
 
-def sell(seed: int, *, bought: float, paid: int, sellers: int = 60) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Deals of 10,000 from 2022 to 2025; after the move half the sellers are paid `paid` more a deal, which keeps `bought` times as much."""
-    draw = np.random.default_rng(seed)
-    seller = np.repeat(np.arange(sellers), 120)
-    closed = np.datetime64("2022-01-10") + draw.integers(0, 1_400, seller.size)
-    is_after = (seller < sellers // 2) & (closed >= np.datetime64(MOVED))
-    season = 300 * np.sin(closed.astype("datetime64[M]").astype(int))
-    own = draw.normal(0, 500, sellers)[seller]
-    pay = 800 + paid * is_after + 0.1 * own + draw.normal(0, 60, seller.size)
-    kept = 6_000 + season + own + draw.normal(0, 800, seller.size) + bought * paid * is_after
-    deals = pl.DataFrame({
-        "opportunity_id": [f"o{i}" for i in range(seller.size)], "account_id": [f"a{i}" for i in range(seller.size)],
-        "rep_id": [f"r{s:02}" for s in seller], "closed_on": closed, "observed_until": date(2025, 12, 31),
-        "incentive_paid": np.rint(100 * pay).astype(np.int64), "revenue_kept": np.rint(100 * kept).astype(np.int64),
-    }).with_columns(pl.lit(0, pl.Int64).alias(n) for n in ("refunds_amount", "complaint_cost", "clawbacks_amount"))  # fmt: skip
-    # only deals that have had their year have an account
-    had_a_year = pl.col("closed_on") <= date(2024, 12, 31)
-    return deals.lazy(), deals.lazy().filter(had_a_year).drop("rep_id", "closed_on", "observed_until")
+def assigned_with(moved: int, moved_on: date = MOVED) -> pl.LazyFrame:
+    return assign_sellers(60, moved, moved_on).lazy()
 
 
-def test_what_a_move_bought_is_held_by_its_interval(frame_of, company) -> None:
-    assigned = frame_of("plan_assignments", plans_of(60, 30))
+def test_what_a_move_bought_is_held_by_its_interval(company) -> None:
     held = 0
     for seed in range(20):
-        (row,) = value_moves(*sell(seed, bought=2.5, paid=300), assigned, company)
+        (row,) = value_moves(*sell(seed, bought=2.5, paid=300), assigned_with(30), company)
         held += row["net_value_per_dollar_lo"] <= 2.5 <= row["net_value_per_dollar_hi"]
         assert (row["plan_id"], row["plan_change"], row["evidence_level"], row["n_sellers"]) == (
             "P",
@@ -253,33 +227,24 @@ def test_what_a_move_bought_is_held_by_its_interval(frame_of, company) -> None:
 
 
 def test_a_move_that_did_not_change_pay_bought_nothing_that_can_be_told(frame_of, company) -> None:
-    assigned = frame_of("plan_assignments", plans_of(60, 30))
-    told = [next(value_moves(*sell(seed, bought=0, paid=0), assigned, company)) for seed in range(10)]
+    told = [
+        next(value_moves(*sell(seed, bought=0, paid=0), assigned_with(30), company)) for seed in range(10)
+    ]
     silent = [row for row in told if "net_value_per_dollar" not in row]
     assert len(silent) >= 8  # pay differs by chance alone in one of twenty
     assert silent[0]["warnings"] == "no_within_variation"
     assert "can't be told" in silent[0]["sentence"]
-    few = next(
-        value_moves(*sell(1, bought=2, paid=300), frame_of("plan_assignments", plans_of(60, 4)), company)
-    )
+    few = next(value_moves(*sell(1, bought=2, paid=300), assigned_with(4), company))
     assert few["suppressed"]
     assert "n" not in few
     assert not list(value_moves(*sell(1, bought=2, paid=300), frame_of("plan_assignments", []), company))
 
 
-def test_young_months_do_not_look_like_a_slump(frame_of, company) -> None:
+def test_young_months_do_not_look_like_a_slump(company) -> None:
     """Deals of the last year have no account yet: were their months counted, those moved last would seem to sell nothing."""
     deals, accounts = sell(2, bought=2.5, paid=300)
     late = date(2024, 10, 1)
-    rows = [
-        r | {"valid_to": late}
-        if r.get("valid_to")
-        else r | {"valid_from": late}
-        if r.get("version") == 2
-        else r
-        for r in plans_of(60, 30)
-    ]
-    (row,) = value_moves(deals, accounts, frame_of("plan_assignments", rows), company)
+    (row,) = value_moves(deals, accounts, assigned_with(30, late), company)
     # from October on pay no longer changes: it did eleven months before, and no later than the others' can be seen
     assert (
         "net_value_per_dollar" not in row
