@@ -24,7 +24,7 @@ from assets.evidence.dimensions import (
     number_words,
     state_equations,
 )
-from assets.evidence.suppression import Additive, hide_small_cells, is_small
+from assets.evidence.suppression import Additive, add_seasons, hide_small_cells, is_small
 from assets.outcomes.active_deals import is_active
 from assets.outcomes.deal_outcomes import JUDGED
 
@@ -89,8 +89,14 @@ def hide_groups(deal_outcomes: pl.LazyFrame, dimensions: Sequence[Dimension]) ->
         for name in _SIZES
     )
     equations = state_equations(sized, nested=find_nested(groups))
-    additive = [Additive("n_followed"), Additive("n_rated")]
-    hidden = hide_small_cells(sized, equations, _GROUP, additive=additive)
+    cohorts = sized.filter(_c("dimension") == "cohort_quarter")
+    seasons, sums = add_seasons(cohorts, "value", ["dimension"], ["n_followed", "n_rated", *_SIZES])
+    hidden = hide_small_cells(
+        pl.concat([sized.with_columns(is_known=pl.lit(value=False)), seasons], how="diagonal_relaxed"),
+        pl.concat([equations, sums.select(equations.columns)]),
+        _GROUP,
+        additive=[Additive("n_followed"), Additive("n_rated")],
+    )
     return hidden.filter("suppressed").select(_GROUP)
 
 

@@ -6,98 +6,38 @@ and calendar months. The one design here in which the firm, not the seller, chos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from math import isnan
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.suppression import MIN_SELLERS
-from assets.incentives.knowledge import span_versions
+from assets.evidence.plan_moves import (
+    ALL_MOVES,
+    FOLLOWED,
+    QUARTERS,
+    Followed,
+    cast_roles,
+    list_designs,
+    list_moves,
+    list_spans,
+    make_cells,
+)
+from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.event_study import REFERENCE, UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
 from expectations.cautions import Caution
 from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
 
-QUARTER_DAYS: Final = 91
-QUARTERS: Final = 4
-"""Quarters followed on each side of a move."""
 PLACEBO_QUARTERS: Final = 2
 """How much earlier the pretended move of the placebo is."""
 FEW_SELLERS: Final = 40
 FEW_EVENTS: Final = 20
-ALL_MOVES: Final = "all"
 _PRE_TREND_P: Final = 0.05
-_MONTH_DAYS: Final = 30.4375
-_UNITS: Final = 10**8
 
 _c = pl.col
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """An outcome of sellers over time.
-
-    Attributes:
-        name: word of the column `outcome`.
-        kind: whether it is a share of deals, a mean over deals, or a count of deals per month.
-        value: what a deal adds to it, a whole number, null where the deal tells nothing; `units` of it are one.
-        scale: unit of the estimates.
-        words: what moved, in a sentence.
-        shown: how a difference is written in a sentence.
-    """
-
-    name: str
-    kind: Literal["share", "mean", "count"]
-    value: pl.Expr
-    scale: str
-    words: str
-    shown: str = "{:+.1%}"
-    units: int = 1
-
-
-def _happened(column: str, *, count: bool = False) -> pl.Expr:
-    value = _c(column) > 0 if count else _c(column)
-    return pl.when("mature_180d").then(value.cast(pl.Int64))
-
-
-FOLLOWED: Final = (
-    Followed("churn_180d", "share", _happened("churned_180d"), "share of deals", "the share of deals lost within 180 days"),
-    Followed("complaint_180d", "share", _happened("complaints_180d", count=True), "share of deals", "the share of deals with a complaint within 180 days"),
-    Followed("refund_180d", "share", _happened("refunded_180d"), "share of deals", "the share of deals refunded within 180 days"),
-    Followed("clawback_180d", "share", _happened("clawed_back_180d"), "share of deals", "the share of deals with commission clawed back within 180 days"),
-    Followed("emcr_as_known", "mean", (_c("emcr") * _UNITS).round(0).cast(pl.Int64), "money of pay per money of credit", "the marginal commission rate", units=_UNITS),
-    Followed("deals_won", "count", pl.lit(1, pl.Int64), "deals per seller and month", "the number of deals a seller wins in a month", shown="{:+.2f}"),
-)  # fmt: skip
-
-
-def list_moves(plan_assignments: pl.LazyFrame) -> pl.DataFrame:
-    """Every move of a seller from one plan version to another, as known today.
-
-    Returns:
-        `rep_id`, `moved_on`, `plan_change` ("AE 1 > AE 2"), `after_on` and `before_on` (the seller's moves around it; null: none),
-        sorted by seller and day.
-    """
-    plan = pl.format("{} {}", "plan_id", "version")
-    return (
-        span_versions(plan_assignments, ["rep_id", "plan_id", "version", "valid_from"])
-        .filter(_c("known_until").is_null())
-        .select("rep_id", moved_on="valid_from", plan=plan)
-        .sort("rep_id", "moved_on", "plan")
-        .with_columns(earlier=_c("plan").shift(1).over("rep_id"))
-        .filter(_c("earlier") != _c("plan"))
-        .select(
-            "rep_id",
-            "moved_on",
-            plan_change=pl.format("{} > {}", "earlier", "plan"),
-            after_on=_c("moved_on").shift(1).over("rep_id"),
-            before_on=_c("moved_on").shift(-1).over("rep_id"),
-        )
-        .sort("rep_id", "moved_on")
-        .collect()
-    )
 
 
 def estimate_plan_changes(
@@ -114,42 +54,20 @@ def estimate_plan_changes(
         .select("rep_id", "closed_on", "account_id", *(f.value.alias(f.name) for f in FOLLOWED))
         .collect()
     )
-    spans = _list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    spans = list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    followed = [
+        _follow(outcome, change, people, deals)
+        for change, treated in list_designs(moves)
+        for people in (cast_roles(treated, moves, spans),)
+        for outcome in FOLLOWED
+    ]
     rows = [
         row
-        for change, treated in _list_designs(moves)
-        for row in _estimate(change, treated, moves, deals, spans)
+        for one, hidden in zip(followed, _hide(followed), strict=True)
+        for row in _estimate(one, hidden=hidden)
     ]
     return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
-    )
-
-
-def _list_designs(moves: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Who is treated when: first moves of all kinds, then each kind of its own."""
-    if moves.height:
-        yield ALL_MOVES, moves.unique("rep_id", keep="first", maintain_order=True)
-    for (change,), made in moves.group_by("plan_change", maintain_order=True):
-        yield str(change), made.unique("rep_id", keep="first", maintain_order=True)
-
-
-def _list_spans(plan_assignments: pl.LazyFrame, deals: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Days on which each seller could sell: `rep_id`, `from_on`, `until_on` (exclusive), inside the time that deals cover."""
-    first = deals["closed_on"].min()
-    begin = first.replace(day=1) if isinstance(first, date) else as_of
-    end = as_of + timedelta(days=1)
-    return (
-        span_versions(plan_assignments, ["rep_id", "plan_id", "version", "valid_from"])
-        .filter(_c("known_until").is_null())
-        .group_by("rep_id")
-        .agg(from_on=_c("valid_from").min(), until_on=_c("valid_to").fill_null(end).max())
-        .with_columns(
-            from_on=pl.max_horizontal("from_on", pl.lit(begin)),
-            until_on=pl.min_horizontal("until_on", pl.lit(end)),
-        )
-        .filter(_c("from_on") < _c("until_on"))
-        .sort("rep_id")
-        .collect()
     )
 
 
@@ -157,125 +75,95 @@ ESTIMATOR: Final = "interaction-weighted event study (Sun and Abraham 2021), wit
 ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody sold differently because the move was coming; moves of some sellers did not touch the others"
 
 
-def _estimate(
-    change: str, treated: pl.DataFrame, moves: pl.DataFrame, deals: pl.DataFrame, spans: pl.DataFrame
-) -> Iterator[dict[str, object]]:
-    people = _cast_roles(treated, moves, spans)
-    for outcome in FOLLOWED:
-        cells = _make_cells(outcome, people, deals)
-        study, events = _fit(cells), int(cells["total"].sum()) // outcome.units
-        deals_behind = events if outcome.kind == "count" else int(cells["weight"].sum())
-        placebo = _fit(_pretend(cells))
-        hidden = min(study.n_treated, study.n_compared) < MIN_SELLERS
-        too_few = outcome.kind == "share" and events < FEW_EVENTS
-        warnings = _warn(study, few_events=too_few)
-        facts: dict[str, object] = {
-            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "n": None if hidden else deals_behind,
-            "n_treated": None if hidden else study.n_treated, "n_compared": None if hidden else study.n_compared,
-            "estimator": ESTIMATOR, "evidence_level": 4, "assumptions": ASSUMPTIONS, "warnings": ", ".join(warnings),
-            "pre_trend_p": None if hidden or isnan(study.pre_trend_p) else round(study.pre_trend_p, 8), "suppressed": hidden,
-        }  # fmt: skip
-        terms: list[tuple[str, int | None, Contrast]] = [
-            ("average", None, study.average),
-            ("placebo", None, placebo.average),
-        ]
-        terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
-        for term, relative, contrast in terms:
-            shown = _NOTHING if hidden or too_few else contrast
-            yield {**facts, **_numbers(shown), "term": term, "relative_period": relative,
-                   "sentence": _say(change, outcome, term, relative, shown, study, deals_behind)}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """An outcome around a kind of move: `sums` from `make_cells`, `sizes` of the moved and of the compared."""
+
+    outcome: Followed
+    change: str
+    sums: pl.DataFrame
+    sizes: dict[str, int]
 
 
-_NOTHING: Final = Contrast(*(float("nan"),) * 5)
-
-
-def _cast_roles(treated: pl.DataFrame, moves: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Who is followed, and over which days: `rep_id`, `moved_on` (null: compared), `cohort`, `from_on`, `until_on`.
-
-    Compared are sellers who never moved: whoever moved at another time is treated then (Goodman-Bacon 2021).
-    """
-    reach = timedelta(days=QUARTER_DAYS * QUARTERS)
-    movers = (
-        treated.join(spans, on="rep_id")
-        .with_columns(
-            # only the days on the plan before and the plan after
-            from_on=pl.max_horizontal("from_on", "after_on", _c("moved_on") - reach),
-            until_on=pl.min_horizontal("until_on", "before_on", _c("moved_on") + reach),
-            cohort=_c("moved_on").dt.truncate("1q").rank("dense").cast(pl.Int64) - 1,
-        )
-        .select("rep_id", "moved_on", "cohort", "from_on", "until_on")
-    )
-    days = movers.select(first=_c("from_on").min(), last=_c("until_on").max())
-    others = (
-        spans.join(moves, on="rep_id", how="anti")
-        .join(days, how="cross")
-        .select(
-            "rep_id",
-            moved_on=pl.lit(None, pl.Date),
-            cohort=pl.lit(UNTREATED, pl.Int64),
-            from_on=pl.max_horizontal("from_on", "first"),
-            until_on=pl.min_horizontal("until_on", "last"),
-        )
-    )
-    return pl.concat([movers, others]).filter(_c("from_on") < _c("until_on")).sort("rep_id")
-
-
-def _relative(day: str) -> pl.Expr:
-    """Quarters from the move to a day, 0 the first after it; 0 where nobody moved."""
-    return ((_c(day) - _c("moved_on")).dt.total_days().floordiv(QUARTER_DAYS)).fill_null(0)
-
-
-def _make_cells(outcome: Followed, people: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
-    """Sums by seller, calendar month and quarter from the move: `unit`, `month`, `cohort`, `relative`, `total`, `weight`, sorted."""
-    key = ["rep_id", "month", "cohort", "relative"]
-    sums = (
-        deals.lazy()
-        .join(people.lazy(), on="rep_id")
+def _follow(outcome: Followed, change: str, people: pl.DataFrame, deals: pl.DataFrame) -> _Cells:
+    behind = (
+        deals.join(people, on="rep_id")
         .filter(
-            _c("closed_on") >= _c("from_on"), _c("closed_on") < _c("until_on"), _c(outcome.name).is_not_null()
+            _c("closed_on").is_between("from_on", "until_on", closed="left"), _c(outcome.name).is_not_null()
         )
-        .with_columns(month=_c("closed_on").dt.month_start(), relative=_relative("closed_on"))
-        .group_by(key)
-        .agg(total=_c(outcome.name).sum(), deals=pl.len().cast(pl.Int64))
+        .group_by(moved=_c("cohort") != UNTREATED)
+        .agg(count_people())
     )
-    if outcome.kind == "count":
-        days = _cut_days(people).lazy()
-        cells = days.join(sums, on=key, how="left").with_columns(_c("total").fill_null(0), weight="days")
-    else:
-        cells = sums.with_columns(weight="deals")
-    return (
-        cells.select(*key, "total", _c("weight").cast(pl.Int64))
-        .sort(key)
-        .with_columns(unit=_c("rep_id").rank("dense").cast(pl.Int64))
-        .with_columns(outcome=_c("total").cast(pl.Float64) / _c("weight") / outcome.units
-                      * (_MONTH_DAYS if outcome.kind == "count" else 1.0))
-        .collect()
-    )  # fmt: skip
+    moved, compared = (
+        behind.filter(_c("moved") == side).to_dicts() or [dict.fromkeys(behind.columns, 0)]
+        for side in (True, False)
+    )
+    sums = make_cells(outcome, people, deals)
+    # a seller without a deal counts among the people, too
+    followed = sums.group_by(moved=_c("cohort") != UNTREATED).agg(_c("unit").n_unique())
+    n_moved, n_compared = (dict(followed.iter_rows()).get(side, 0) for side in (True, False))
+    sizes = moved[0] | {"n_moved": n_moved, "n_sellers": n_moved}
+    if n_compared:  # nobody to compare with is nobody to protect
+        sizes["n_sellers"] = min(n_moved, n_compared)
+        sizes["n_accounts"] = min(moved[0]["n_accounts"], compared[0]["n_accounts"])
+    return _Cells(outcome, change, sums, {name: int(n) for name, n in sizes.items() if name != "moved"})
 
 
-def _cut_days(people: pl.DataFrame) -> pl.DataFrame:
-    """Every seller's days cut at month starts and at quarters from the move, so that months without a deal count too."""
-    span = ("from_on", "until_on", "moved_on", "cohort")
-    months = people.select(
-        "rep_id",
-        *span,
-        day=pl.date_ranges(_c("from_on").dt.month_start(), "until_on", interval="1mo", closed="left"),
-    ).explode("day", empty_as_null=False)
-    steps = people.filter(_c("moved_on").is_not_null()).join(
-        pl.DataFrame({"step": range(-QUARTERS, QUARTERS)}, schema={"step": pl.Int64}), how="cross"
+def _hide(cells: Sequence[_Cells]) -> list[bool]:
+    """Which outcomes of which moves stay hidden: kinds of moves add up to all moves, so one small kind hides a second."""
+    key = ["change", "outcome"]
+    sized = pl.DataFrame(
+        [{"change": c.change, "outcome": c.outcome.name, **c.sizes} for c in cells],
+        schema={
+            **dict.fromkeys(key, pl.String),
+            **dict.fromkeys(("n", "n_accounts", "n_sellers", "largest", "second", "n_moved"), pl.Int64),
+        },
     )
-    moved = steps.select("rep_id", *span, day=_c("moved_on") + pl.duration(days=_c("step") * QUARTER_DAYS))
-    return (
-        pl.concat([months, moved])
-        .with_columns(day=pl.max_horizontal("day", "from_on"))
-        .filter(_c("day") < _c("until_on"))
-        .unique(["rep_id", "day"])
-        .sort("rep_id", "day")
-        .with_columns(end=pl.min_horizontal(_c("day").shift(-1).over("rep_id"), "until_on"))
-        .select(
-            "rep_id", "cohort", month=_c("day").dt.month_start(), relative=_relative("day"), days=(_c("end") - _c("day")).dt.total_days()
+    equations = sized.select(*key, equation="outcome", is_total=_c("change") == ALL_MOVES)
+    additive = [Additive("n"), Additive("n_moved", least=MIN_SELLERS)]
+    return hide_small_cells(sized, equations, key, additive=additive)["suppressed"].to_list()
+
+
+def _estimate(cells: _Cells, *, hidden: bool) -> Iterator[dict[str, object]]:
+    outcome, change = cells.outcome, cells.change
+    facts: dict[str, object] = {
+        "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
+        "assumptions": ASSUMPTIONS, "suppressed": hidden,
+    }  # fmt: skip
+    if hidden:
+        sentence = f"Hidden: {outcome.words} for {_name_movers(change)}. {_WHY_HIDDEN}"
+        terms: list[tuple[str, int | None]] = [("average", None), ("placebo", None)]
+        terms += [("quarter", r) for r in range(-QUARTERS, QUARTERS)]
+        yield from (
+            {**facts, "term": term, "relative_period": r, "warnings": "", "sentence": sentence}
+            for term, r in terms
         )
-    )  # fmt: skip
+        return
+    study, events = _fit(cells.sums), int(cells.sums["total"].sum()) // outcome.units
+    deals_behind = events if outcome.kind == "count" else int(cells.sums["weight"].sum())
+    placebo = _fit(_pretend(cells.sums))
+    too_few = outcome.kind == "share" and events < FEW_EVENTS
+    facts |= {
+        "n": deals_behind, "n_treated": study.n_treated, "n_compared": study.n_compared,
+        "warnings": ", ".join(_warn(study, few_events=too_few)),
+        "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
+    }  # fmt: skip
+    contrasts: list[tuple[str, int | None, Contrast]] = [
+        ("average", None, study.average),
+        ("placebo", None, placebo.average),
+    ]
+    contrasts += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
+    for term, relative, contrast in contrasts:
+        shown = _NOTHING if too_few else contrast
+        yield {**facts, **_numbers(shown), "term": term, "relative_period": relative,
+               "sentence": _say(change, outcome, term, relative, shown, study, deals_behind)}  # fmt: skip
+
+
+_WHY_HIDDEN: Final = (
+    f"Fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind it, or it would give such a group away; whether "
+    "anything was found is not said."
+)
+_NOTHING: Final = Contrast(*(float("nan"),) * 5)
 
 
 def _fit(cells: pl.DataFrame) -> EventStudy:
@@ -318,6 +206,14 @@ def _numbers(contrast: Contrast) -> dict[str, float | None]:
     return {name: None if isnan(value) else round(value, 8) for name, value in known.items()}
 
 
+def _name_movers(change: str) -> str:
+    return (
+        "sellers who were moved"
+        if change == ALL_MOVES
+        else f"sellers moved from {change.replace(' > ', ' to ')}"
+    )
+
+
 def _say(
     change: str,
     outcome: Followed,
@@ -328,15 +224,9 @@ def _say(
     deals: int,
 ) -> str:
     """The row in plain words."""
-    who = (
-        "sellers who were moved"
-        if change == ALL_MOVES
-        else f"sellers moved from {change.replace(' > ', ' to ')}"
-    )
+    who = _name_movers(change)
     if isnan(shown.estimate):
-        return (
-            f"No estimate of {outcome.words} for {who}: too few sellers or events, or nobody to compare with."
-        )
+        return f"No estimate of {outcome.words} for {who}: too few events, or nobody to compare with."
     if relative == REFERENCE:
         return f"For {who}: the quarter before the move is what the others are compared with."
     when = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from assets.evidence.specifications import Exposure, Outcome, Specification
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from expectations.cautions import MEANINGS, Caution
 
 WITHIN: Final = {"": "", "seller": ", within seller", "seller_period": ", within seller and pay period"}
@@ -74,5 +75,13 @@ def say(
 
 def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Caution]) -> str:
     """Why a row has no number."""
-    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "too few sellers or customers to show"
+    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "it can't be estimated from what there is"
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
+
+
+def say_hidden(outcome: Outcome, exposure: Exposure) -> str:
+    """Why a row is not shown. That is not to say that there is nothing in it."""
+    return (
+        f"Hidden: fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind {outcome.words} {exposure.contrast}. "
+        "Whether anything was found is not said."
+    )

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from assets.company import Company
-from assets.evidence.plan_changes import estimate_plan_changes, list_moves
+from assets.evidence.plan_changes import estimate_plan_changes
+from assets.evidence.plan_moves import list_moves
 from tests.unit.evidence.conftest import FrameOf
 
 MOVED = date(2024, 5, 15)
