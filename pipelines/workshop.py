@@ -73,11 +73,11 @@ def pseudonyms_for(configuration: Configuration) -> Pseudonyms:
     """
     if key := os.environ.get("AFTERSALE_KEY"):
         try:
-            return Pseudonyms(key.encode())
+            return Pseudonyms(key.encode(), configuration.pseudonymised)
         except ValueError as error:
             raise SetupError(f"AFTERSALE_KEY: {error}") from None
     if configuration.company.demo_seed is not None:
-        return Pseudonyms(demo_key(configuration.company.demo_seed))
+        return Pseudonyms(demo_key(configuration.company.demo_seed), configuration.pseudonymised)
     raise SetupError(
         "AFTERSALE_KEY is not set: seller ids are published as keyed pseudonyms; choose a long secret, keep it, "
         "and set it in the environment"

@@ -17,10 +17,10 @@ import polars as pl
 from assets.evidence.estimates import MIN_EVENTS, number_words
 from assets.evidence.sentences import Via, say_mediation
 from assets.evidence.specifications import EXPOSURES, MATURE_SHARE, Exposure
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.bands import inverted_cdf
 from assets.methods.clusters import FEW_CLUSTERS
 from assets.methods.design import EstimationError
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.mediation import Mediation, Path, decompose_association
 from assets.methods.poisson import mark_levels
 from assets.methods.rates import e_value, e_value_bound
@@ -118,11 +118,11 @@ def _describe(
         row: dict[str, Any] = {
             "outcome": outcome, "exposure": exposure.name, "specification": name, "evidence_level": 2, "test_family": "secondary",
             "effect_kind": kind, "estimator": ESTIMATOR, "scale": "share of the total difference" if is_share else SCALE,
-            "assumptions": ASSUMPTIONS, "warnings": ", ".join(sorted(cautions)), "suppressed": suppressed,
+            "assumptions": ASSUMPTIONS, "warnings": "" if suppressed else ", ".join(sorted(cautions)), "suppressed": suppressed,
         }  # fmt: skip
-        about = Via(kind if not is_share else "share", OUTCOMES[outcome][1], exposure.words, via)
+        about = Via(kind if not is_share else "share", OUTCOMES[outcome][1], exposure.words, via, suppressed)
         numbers = None if shown is None else (shown.estimate, shown.lo, shown.hi)
-        said = say_mediation(about, numbers, sizes, () if suppressed else cautions)
+        said = say_mediation(about, numbers, sizes, cautions)
         yield (
             row
             | ({} if suppressed else sizes)

@@ -6,7 +6,7 @@ and calendar months. The one design here in which the firm, not the seller, chos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Final, Literal
@@ -16,6 +16,7 @@ import polars as pl
 from assets.company import Company
 from assets.evidence.moves import (
     ALL_MOVES,
+    QUARTERS,
     cast_roles,
     cut_days,
     list_designs,
@@ -24,10 +25,11 @@ from assets.evidence.moves import (
     pretend_earlier,
     relative_quarter,
 )
-from assets.evidence.sentences import Change, say_change
+from assets.evidence.sentences import Change, say_change, say_hidden_change
 from assets.evidence.specifications import MATURE_SHARE
-from assets.evidence.suppression import MIN_SELLERS
-from assets.methods.event_study import Contrast, EventRows, EventStudy, fit_event_study
+from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.methods.disclosure import MIN_SELLERS
+from assets.methods.event_study import UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
 from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
 from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
@@ -98,10 +100,15 @@ def estimate_plan_changes(
         .collect()
     )
     spans = list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    followed = [
+        one
+        for change, treated in list_designs(moves)
+        for one in _follow(change, cast_roles(treated, moves, spans), deals)
+    ]
     rows = [
         row
-        for change, treated in list_designs(moves)
-        for row in _estimate(change, treated, moves, deals, spans)
+        for one, hidden in zip(followed, _hide(followed), strict=True)
+        for row in (_say_hidden(one) if hidden else _estimate(one))
     ]
     return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
@@ -112,51 +119,119 @@ ESTIMATOR: Final = "interaction-weighted event study (Sun and Abraham 2021), wit
 ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody sold differently because the move was coming; moves of some sellers did not touch the others"
 
 
-def _estimate(
-    change: str, treated: pl.DataFrame, moves: pl.DataFrame, deals: pl.DataFrame, spans: pl.DataFrame
-) -> Iterator[dict[str, object]]:
-    people = cast_roles(treated, moves, spans)
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """An outcome around a kind of move.
+
+    Attributes:
+        sums: from `make_cells`.
+        sizes: of the moved and of the compared, as `hide_small_cells` takes them.
+        n: deals that tell of the outcome; `n_accounts` their customers, `mature_share` their share where the outcome is a share.
+        events: deals with the event, where the outcome is a share.
+    """
+
+    outcome: Followed
+    change: str
+    sums: pl.DataFrame
+    sizes: dict[str, int]
+    n: int
+    n_accounts: int
+    mature_share: float | None
+    events: int | None
+
+
+def _follow(change: str, people: pl.DataFrame, deals: pl.DataFrame) -> Iterator[_Cells]:
     followed = (
         deals.lazy()
         .join(people.lazy(), on="rep_id")
-        .filter(_c("closed_on") >= _c("from_on"), _c("closed_on") < _c("until_on"))
+        .filter(_c("closed_on").is_between("from_on", "until_on", closed="left"))
         .with_columns(month=_c("closed_on").dt.month_start(), relative=relative_quarter("closed_on"))
         .collect()
     )
     for outcome in FOLLOWED:
         known = followed.filter(_c(outcome.name).is_not_null())
-        cells = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
-        study, placebo = fit_cells(cells), fit_cells(pretend_earlier(cells))
-        hidden = min(study.n_treated, study.n_compared) < MIN_SELLERS
+        sums = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
         is_share = outcome.kind == "share"
-        events = int(known[outcome.name].sum()) if is_share else None
-        too_few = events is not None and events < FEW_EVENTS
-        mature = known.height / followed.height if is_share and followed.height else None
-        cautions = _warn(study, outcome, few_events=too_few, mature=mature)
-        sizes: dict[str, object] = {
-            "n": known.height, "events": events, "n_treated": study.n_treated, "n_compared": study.n_compared,
-            "n_accounts": known["account_id"].n_unique(), "mature_share": mature,
-            "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
-        }  # fmt: skip
-        facts: dict[str, object] = {
-            **(dict.fromkeys(sizes) if hidden else sizes),
-            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
-            "assumptions": ASSUMPTIONS, "warnings": ", ".join(sorted(cautions)), "suppressed": hidden,
-        }  # fmt: skip
-        terms: list[tuple[str, int | None, Contrast]] = [
-            ("average", None, study.average),
-            ("placebo", None, placebo.average),
-        ]
-        terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
-        for term, relative, contrast in terms:
-            shown = _NOTHING if hidden or too_few else contrast
-            more = _rate_strength(shown, study.treated_mean) if term == "average" and is_share else {}
-            said = Change(
-                None if change == ALL_MOVES else change, outcome.words, outcome.shown, term, relative, known.height,
-                study.n_treated, study.n_compared, study.pre_trend_p, mature, more.get("e_value"), frozenset(cautions),
-            )  # fmt: skip
-            yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
-                   "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip
+        yield _Cells(
+            outcome, change, sums, _count_sides(known, sums), known.height, known["account_id"].n_unique(),
+            known.height / followed.height if is_share and followed.height else None,
+            int(known[outcome.name].sum()) if is_share else None,
+        )  # fmt: skip
+
+
+def _count_sides(known: pl.DataFrame, sums: pl.DataFrame) -> dict[str, int]:
+    behind = known.group_by(moved=_c("cohort") != UNTREATED).agg(count_people())
+    moved, compared = (
+        behind.filter(_c("moved") == side).to_dicts() or [dict.fromkeys(behind.columns, 0)]
+        for side in (True, False)
+    )
+    # a seller without a deal counts among the people, too
+    followed = sums.group_by(moved=_c("cohort") != UNTREATED).agg(_c("unit").n_unique())
+    n_moved, n_compared = (dict(followed.iter_rows()).get(side, 0) for side in (True, False))
+    sizes = moved[0] | {"n_moved": n_moved, "n_sellers": n_moved}
+    if n_compared:  # nobody to compare with is nobody to protect
+        sizes["n_sellers"] = min(n_moved, n_compared)
+        sizes["n_accounts"] = min(moved[0]["n_accounts"], compared[0]["n_accounts"])
+    return {name: int(n) for name, n in sizes.items() if name != "moved"}
+
+
+def _hide(cells: Sequence[_Cells]) -> list[bool]:
+    """Which outcomes of which moves stay hidden: kinds of moves add up to all moves, so one small kind hides a second."""
+    key = ["change", "outcome"]
+    sized = pl.DataFrame(
+        [{"change": c.change, "outcome": c.outcome.name, **c.sizes} for c in cells],
+        schema={
+            **dict.fromkeys(key, pl.String),
+            **dict.fromkeys(("n", "n_accounts", "n_sellers", "largest", "second", "n_moved"), pl.Int64),
+        },
+    )
+    equations = sized.select(*key, equation="outcome", is_total=_c("change") == ALL_MOVES)
+    additive = [Additive("n"), Additive("n_moved", least=MIN_SELLERS)]
+    return hide_small_cells(sized, equations, key, additive=additive)["suppressed"].to_list()
+
+
+def _name(cells: _Cells, *, hidden: bool) -> dict[str, object]:
+    return {
+        "plan_change": cells.change, "outcome": cells.outcome.name, "scale": cells.outcome.scale, "estimator": ESTIMATOR,
+        "evidence_level": 4, "assumptions": ASSUMPTIONS, "suppressed": hidden,
+    }  # fmt: skip
+
+
+def _say_hidden(cells: _Cells) -> Iterator[dict[str, object]]:
+    """The rows that there would be, whatever was found."""
+    change = None if cells.change == ALL_MOVES else cells.change
+    told = {"warnings": "", "sentence": say_hidden_change(cells.outcome.words, change)}
+    terms = [("average", None), ("placebo", None), *(("quarter", r) for r in range(-QUARTERS, QUARTERS))]
+    for term, relative in terms:
+        yield _name(cells, hidden=True) | told | {"term": term, "relative_period": relative}
+
+
+def _estimate(cells: _Cells) -> Iterator[dict[str, object]]:
+    outcome = cells.outcome
+    study, placebo = fit_cells(cells.sums), fit_cells(pretend_earlier(cells.sums))
+    too_few = cells.events is not None and cells.events < FEW_EVENTS
+    cautions = _warn(study, outcome, few_events=too_few, mature=cells.mature_share)
+    facts = _name(cells, hidden=False) | {
+        "n": cells.n, "events": cells.events, "n_treated": study.n_treated, "n_compared": study.n_compared,
+        "n_accounts": cells.n_accounts, "mature_share": cells.mature_share, "warnings": ", ".join(sorted(cautions)),
+        "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
+    }  # fmt: skip
+    terms: list[tuple[str, int | None, Contrast]] = [
+        ("average", None, study.average),
+        ("placebo", None, placebo.average),
+    ]
+    terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
+    for term, relative, contrast in terms:
+        shown = _NOTHING if too_few else contrast
+        more = (
+            _rate_strength(shown, study.treated_mean) if term == "average" and outcome.kind == "share" else {}
+        )
+        said = Change(
+            None if cells.change == ALL_MOVES else cells.change, outcome.words, outcome.shown, term, relative, cells.n,
+            study.n_treated, study.n_compared, study.pre_trend_p, cells.mature_share, more.get("e_value"), frozenset(cautions),
+        )  # fmt: skip
+        yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
+               "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip
 
 
 _NOTHING: Final = Contrast(*(float("nan"),) * 5)

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from assets.evidence.specifications import Exposure, Outcome, Specification
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from expectations.cautions import MEANINGS, Caution
 
 HELD: Final = {
@@ -107,8 +108,27 @@ def _list(words: list[str]) -> str:
 
 def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Caution]) -> str:
     """Why a row has no number."""
-    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "too few sellers or customers to show"
+    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "it can't be estimated from what there is"
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
+
+
+WHY_HIDDEN: Final = (
+    f"Fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind it, or it would give such a group away; whether "
+    "anything was found is not said."
+)
+
+
+def say_hidden(outcome: Outcome, exposure: Exposure) -> str:
+    """Why a row is not shown. That is not to say that there is nothing in it."""
+    return (
+        f"Hidden: fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind {outcome.words} {exposure.contrast}. "
+        "Whether anything was found is not said."
+    )
+
+
+def say_hidden_change(words: str, change: str | None) -> str:
+    """The same of what followed a move; None: every seller's first."""
+    return f"Hidden: {words} for {_name_movers(change)}. {WHY_HIDDEN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +164,9 @@ _ORDINALS: Final = ("first", "second", "third", "fourth")
 def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
     """A row of level 4 as a sentence; `contrast` is the difference with its interval, NaN where there is none."""
     estimate, low, high = contrast
-    who = (
-        f"sellers moved from {row.change.replace(' > ', ' to ')}"
-        if row.change
-        else "sellers moved to another plan"
-    )
+    who = _name_movers(row.change)
     if isnan(estimate):
-        return f"No estimate of {row.words} for {who}: too few sellers or events, or nobody to compare with."
+        return f"No estimate of {row.words} for {who}: too few events, or nobody to compare with."
     if row.term == "quarter" and row.relative == -1:
         return f"The last quarter before the move: what the other quarters of {who} are compared with."
 
@@ -187,6 +203,12 @@ def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
     return "; ".join([*parts, "not evidence on any individual"]) + "."
 
 
+def _name_movers(change: str | None) -> str:
+    return (
+        f"sellers moved from {change.replace(' > ', ' to ')}" if change else "sellers moved to another plan"
+    )
+
+
 def _when(row: Change) -> str:
     if row.term == "average":
         return "Over the year after the move"
@@ -205,6 +227,7 @@ class Via:
     outcome: str
     exposure: str
     ways: list[str]
+    is_hidden: bool
 
 
 def say_mediation(
@@ -215,14 +238,12 @@ def say_mediation(
 ) -> str:
     """A row on mediation as a sentence; `contrast` is the estimate with its interval, shares of 1."""
     ways = _list(row.ways)
+    if row.is_hidden:
+        return f"Hidden: what goes through {ways} of deals {row.outcome}. {WHY_HIDDEN}"
     if contrast is None:
         why = "; ".join(MEANINGS[c] for c in sorted(cautions) if c in _NO_NUMBER)
         if not why:
-            why = (
-                "the whole can't be told from nothing"
-                if row.part == "share"
-                else "too few sellers or customers to show"
-            )
+            why = "the whole can't be told from nothing"
         return f"No number for what goes through {ways} of deals {row.outcome}: {why}."
     value, lo, hi = contrast
     unknown = "if nothing unmeasured moves them and the outcome"
@@ -276,12 +297,10 @@ class Bought:
 def say_bought(row: Bought, ratio: tuple[float, float, float] | None) -> str:
     """What a unit of money more bought, as a sentence; `ratio` with its interval."""
     who = f"sellers moved from {row.change.replace(' > ', ' to ')}"
+    if row.is_hidden:
+        return f"Hidden: what incentive money bought from {who}. {WHY_HIDDEN}"
     if ratio is None:
-        why = (
-            "too few sellers or customers to show"
-            if row.is_hidden
-            else "whether the move changed what was paid can't be told, so nothing can be divided by it"
-        )
+        why = "whether the move changed what was paid can't be told, so nothing can be divided by it"
         return f"No number for what incentive money bought from {who}: {why}."
 
     def change(value: float) -> str:
@@ -316,9 +335,6 @@ def say_average() -> pl.Expr:
         "money; not evidence on any individual.",
         "tier", "plan_id", numbers[0], limits, "n", "n_sellers",
     )  # fmt: skip
-    nothing = pl.format(
-        "No number for tier {} of {}: too few sellers or customers to show, or nothing was paid.",
-        "tier",
-        "plan_id",
-    )
-    return pl.coalesce(told, nothing)
+    nothing = pl.format("No number for tier {} of {}: nothing was paid.", "tier", "plan_id")
+    hidden = pl.format(f"Hidden: tier {{}} of {{}}. {WHY_HIDDEN}", "tier", "plan_id")
+    return pl.when("suppressed").then(hidden).otherwise(pl.coalesce(told, nothing))

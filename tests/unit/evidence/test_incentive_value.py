@@ -269,4 +269,4 @@ def test_a_move_stands_beside_the_tiers(value) -> None:
     assert average.startswith(
         "Deals of tier 1 of P went with 12.50 of net value per unit of incentive paid (95 % CI 12.50 to 12.50)"
     )
-    assert move.startswith("No number for what incentive money bought from sellers moved from P 1 to P 2")
+    assert move.startswith("Hidden: what incentive money bought from sellers moved from P 1 to P 2")
