@@ -28,9 +28,13 @@ from assets.evidence.suppression import Additive, blank, count_people, hide_smal
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
 from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, observation_end
+from expectations.columns import VOCABULARY
 
 LEFT: Final = 1
 REFUSED: Final = 2
+_HOPS: Final = pl.Enum(
+    sorted(VOCABULARY["hop"].values)
+)  # numbers in the order of the words sort in a fraction of the time
 TOGETHER: Final = ("triaged", "board_seen")  # both run from the capture
 
 _c = pl.col
@@ -76,13 +80,13 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
     known = rows.select(d.value.is_not_null().any().alias(d.name) for d in OF_ITEMS).row(0, named=True)
     groups = group_rows(rows, [*dimensions, *(d for d in OF_ITEMS if known[d.name])])
     rows = rows.select(
-        "hop", "days", "business_days", "time_since", "cause", "is_left",
+        _c("hop").cast(_HOPS), "days", "business_days", "time_since", "cause", "is_left",
         *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id")),
         segment=number_words(rows["segment"]).fill_null(-1),
     )  # fmt: skip
-    sizes = groups.name(groups.summarise(rows, _describe))
-    lags = groups.name(groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
-    lags = lags.join(groups.name(_standardise(rows, groups)), on=_CELL, how="left")
+    sizes = _name(groups, groups.summarise(rows, _describe))
+    lags = _name(groups, groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
+    lags = lags.join(_name(groups, _standardise(rows, groups)), on=_CELL, how="left")
     hidden = _hide(sizes, groups, hide_groups(deal_outcomes, dimensions))
     return (
         hidden.join(lags, on=_CELL, how="left")
@@ -101,6 +105,10 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
         .select(*_CELL, "value_order", *_NUMBERS, "suppressed")
         .sort(_CELL)
     )
+
+
+def _name(groups: Groups, frame: pl.DataFrame) -> pl.DataFrame:
+    return groups.name(frame).with_columns(_c("hop").cast(pl.String))
 
 
 def number_causes(feedback_hops: pl.LazyFrame, company: Company) -> pl.LazyFrame:
