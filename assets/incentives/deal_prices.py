@@ -5,20 +5,29 @@ One row per deal, credited seller, component and credit type. How a position is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from assets.incentives.credits import HOUSE, book_credits, first_wins, newest, oldest, tell_news
+from assets.incentives.credits import HOUSE, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.firm import Firm, read_firm
-from assets.incentives.forecasts import History, read_history
+from assets.incentives.forecasts import (
+    History,
+    add_forecasts,
+    forecast,
+    has_too_little,
+    join_histories,
+    list_periods,
+    look_around,
+    look_back,
+    read_history,
+)
 from assets.incentives.knowledge import Knowledge
-from assets.incentives.news_places import place_news
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
-from assets.incentives.seller_batches import BATCH, Batch, cut_sellers, take_batch
+from assets.incentives.seller_batches import BATCH, Batch, Names, cut_batches, number_ids
 from assets.incentives.spiffs import price_spiffs
 from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
@@ -40,43 +49,69 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     Returns:
         The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
     """
-    firm = read_firm(tables)
-    booked = book_credits(tables)
-    crews = cut_sellers(booked, firm.quotas["rep_id"], batch)
-
-    def batches() -> Iterator[Batch]:
-        return (take_batch(sellers, booked, tables.opportunities) for sellers in crews)
-
-    history = read_history(((part.sellers, _place(part, firm)) for part in batches()), firm)
-    return pl.concat([_price_batch(part, tables, firm, history) for part in batches()]).lazy()
-
-
-def _place(part: Batch, firm: Firm) -> pl.LazyFrame:
-    """What forecasts look back on: news of the sellers, on the days they stand on."""
-    news = part.news().collect().lazy()
-    terms = find_terms(news, firm.terms, firm.company.timezone, Knowledge.AS_KNOWN)
-    return place_news(news, terms, firm, Knowledge.AS_KNOWN)
+    numbered, names = number_ids(tables)
+    firm = read_firm(numbered)
+    periods = list_periods(firm)
+    priced = [_price_batch(part, numbered, firm, periods, names) for part in cut_batches(numbered, batch)]
+    waiting = pl.concat(part.waiting.with_columns(batch=pl.lit(n)) for n, part in enumerate(priced))
+    everybody = join_histories([part.history for part in priced])
+    by_crew = forecast(look_around(waiting, everybody, firm), firm)
+    return pl.concat(
+        _fill_forecasts(part.rows, by_crew.filter(batch=n)) for n, part in enumerate(priced)
+    ).lazy()
 
 
-def _price_batch(part: Batch, tables: PayTables, firm: Firm, history: History) -> pl.DataFrame:
-    """The mart's rows of some sellers."""
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """The mart's rows of some sellers with `position`, the rows whose forecast waits for the history of others, and their own."""
+
+    rows: pl.DataFrame
+    waiting: pl.DataFrame
+    history: History
+
+
+def _price_batch(part: Batch, tables: PayTables, firm: Firm, periods: pl.DataFrame, names: Names) -> _Priced:
     recorded = part.of_sellers(_credits_as_recorded(part.booked, part.opportunities))
-    known = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN, history)
+    prices = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN)
+    history = read_history(prices.news, firm, periods, part.sellers)
+    asked = look_back(prices.rows, history, firm)
+    known = add_forecasts(prices.rows, forecast(asked, firm))
     final_credits = part.of_sellers(_credits_today(part.booked, part.opportunities, firm)).collect().lazy()
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "product_id", "credit_type", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
         pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
-    final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
+    final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL).rows
     paid = add_spiffs(known.lazy(), tables, firm)
-    return _publish(paid, _sum_final(final.lazy()), firm).collect()
+    rows = _publish(names.tell(_join_final(paid, final.lazy())), firm).collect()
+    return _Priced(rows, asked.filter(has_too_little), history)
+
+
+def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """The mart's rows with the forecasts that came last."""
+    c = pl.col
+    found = rows.select("position").join(forecasts, on="position", how="left", maintain_order="left")
+    return rows.with_columns(emcr_forward=pl.coalesce("emcr_forward", found["emcr_forward"])).select(
+        pl.when(c("emcr_forward").is_null()).then(name).alias(name) if name == "forward_null_reason" else name
+        for name in DEAL_INCENTIVES.schema.names()
+    )
 
 
 def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """The exposure alone: prices of `price_credits` with nothing but what was known at each close."""
+    """The exposure alone: `pricing.Prices.rows` with nothing but what was known at each close.
+
+    Adds `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
+    """
     recorded = _credits_as_recorded(booked, opportunities)
-    return price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+    prices = price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+    history = read_history(prices.news, firm, list_periods(firm))
+    own = look_back(prices.rows, history, firm)
+    crew = look_around(own, history, firm)
+    forecasts = pl.concat(forecast(asked, firm).select("position", "emcr_forward") for asked in (own, crew))
+    return add_forecasts(prices.rows, forecasts).with_columns(
+        is_pooled=pl.col("position").is_in(crew["position"].implode())
+    )
 
 
 def add_spiffs(known: pl.LazyFrame, tables: PayTables, firm: Firm) -> pl.LazyFrame:
@@ -197,10 +232,14 @@ def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
-    """The mart's columns out of the two prices and the SPIFFs."""
+def _join_final(known: pl.LazyFrame, final: pl.LazyFrame) -> pl.LazyFrame:
+    return known.join(_sum_final(final), on=GRAIN, how="full", coalesce=True, nulls_equal=True)
+
+
+def _publish(rows: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """The mart's columns out of the two prices and the SPIFFs, and `position`."""
     c = pl.col
-    rows = known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True).with_columns(
+    rows = rows.with_columns(
         booking=pl.lit("booking"),
         plan_currency=pl.coalesce("plan_currency", "plan_currency_final"),
         day=pl.coalesce("on", "on_final"),
@@ -240,7 +279,7 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFra
             replay_agrees=pl.lit(None, dtype=pl.Boolean),
             null_reason=reasons,
         )
-        .select(pl.col(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items())
+        .select("position", *(c(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items()))
         # eight decimals, as the nearest floats: a quotient by a constant may be off in the last bit
         .with_columns(pl.col(rates).round(8))
     )  # fmt: skip
