@@ -78,6 +78,19 @@ def oldest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
     return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").min().over(key))
 
 
+def stand_at(is_won: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """`at` and `time_known` of credit: the close of its deal while that is won, else when it was credited.
+
+    A deal that was lost or reopened has no close that credit could stand at, whatever day its row still names.
+    """
+    c = pl.col
+    at = pl.when(is_won).then("closed_at").otherwise("credited_at").alias("at")
+    is_timed = (
+        pl.when(is_won).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True))
+    )
+    return at, is_timed.alias("time_known")
+
+
 HOUSE: Final = "house"
 """Credit type of a deal that pays nobody: it has a row, and counts towards nobody's attainment."""
 
@@ -103,8 +116,8 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         opportunities: core/opportunities, all versions.
 
     Returns:
-        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `product_id` (of the deal), `at` (place in canonical order: time of close;
-        where the deal itself is not known as closed, time of credit), `time_known`, `amount` Decimal(18,2) signed,
+        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `product_id` (of the deal), `at` (place in canonical order, see
+        `stand_at`), `time_known`, `amount` Decimal(18,2) signed,
         `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits
         without an amount and house credits tell nothing.
     """
@@ -150,7 +163,6 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         .select(
             "credit_id",
             "known",
-            is_closed=is_told & c("closed_at").is_not_null(),
             is_won=is_told & c("is_won") & c("closed_at").is_not_null(),
             closed_at="closed_at",
             closed_time_known="closed_time_known",
@@ -159,7 +171,6 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             product_id=pl.when(is_told).then("product_id"),
         )
     )
-    is_closed = c("is_closed").fill_null(value=False)
     share = as_money(
         divide_half_up(
             whole_cents(c("deal_amount")) * whole_units(c("split_weight")).cast(pl.Int128),
@@ -176,8 +187,7 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             "component",
             "product_id",
             "credit_type",
-            pl.when(is_closed).then("closed_at").otherwise("credited_at").alias("at"),
-            pl.when(is_closed).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True)).alias("time_known"),
+            *stand_at(c("is_won").fill_null(value=False)),
             pl.when("is_booked").then("credited_amount").otherwise(share).alias("amount"),
             pl.when("is_booked").then("currency").otherwise("deal_currency").alias("currency"),
             "known",

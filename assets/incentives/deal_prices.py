@@ -5,11 +5,9 @@ One row per deal, credited seller, component and credit type. How a position is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
 import polars as pl
 
+from assets.incentives.credit_places import stand_today
 from assets.incentives.credits import HOUSE, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.firm import Firm, read_firm
@@ -27,13 +25,10 @@ from assets.incentives.forecasts import (
 from assets.incentives.knowledge import Knowledge
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
-from assets.incentives.seller_batches import BATCH, Batch, Names, cut_batches, number_ids
+from assets.incentives.seller_batches import BATCH, IDS, Batch, cut_batches, number_ids
 from assets.incentives.spiffs import price_spiffs
-from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
 from expectations.contracts.incentives import DEAL_INCENTIVES
-
-_LATER_EVENTS: Final = ("invoice", "cash")
 
 
 def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
@@ -52,25 +47,21 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     numbered, names = number_ids(tables)
     firm = read_firm(numbered)
     periods = list_periods(firm)
-    priced = [_price_batch(part, numbered, firm, periods, names) for part in cut_batches(numbered, batch)]
-    waiting = pl.concat(part.waiting.with_columns(batch=pl.lit(n)) for n, part in enumerate(priced))
-    everybody = join_histories([part.history for part in priced])
-    by_crew = forecast(look_around(waiting, everybody, firm), firm)
+    priced = [_price_batch(part, numbered, firm, periods) for part in cut_batches(numbered, batch)]
+    rows, waiting, histories = ([part[k] for part in priced] for k in range(3))
+    del priced
+    asked = pl.concat(frame.with_columns(batch=pl.lit(n)) for n, frame in enumerate(waiting))
+    by_crew = forecast(look_around(asked, join_histories(histories), firm), firm)
     return pl.concat(
-        _fill_forecasts(part.rows, by_crew.filter(batch=n)) for n, part in enumerate(priced)
+        # each batch lets go of its room as it is told
+        [_fill_forecasts(names.tell(rows.pop(0)), by_crew.filter(batch=n)) for n in range(len(rows))]
     ).lazy()
 
 
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """The mart's rows of some sellers with `position`, the rows whose forecast waits for the history of others, and their own."""
-
-    rows: pl.DataFrame
-    waiting: pl.DataFrame
-    history: History
-
-
-def _price_batch(part: Batch, tables: PayTables, firm: Firm, periods: pl.DataFrame, names: Names) -> _Priced:
+def _price_batch(
+    part: Batch, tables: PayTables, firm: Firm, periods: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, History]:
+    """The mart's rows of some sellers with `position`, the rows whose forecast waits for others' history, and their own."""
     recorded = part.of_sellers(_credits_as_recorded(part.booked, part.opportunities))
     prices = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN)
     history = read_history(prices.news, firm, periods, part.sellers)
@@ -84,17 +75,24 @@ def _price_batch(part: Batch, tables: PayTables, firm: Firm, periods: pl.DataFra
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
     final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL).rows
     paid = add_spiffs(known.lazy(), tables, firm)
-    rows = _publish(names.tell(_join_final(paid, final.lazy())), firm).collect()
-    return _Priced(rows, asked.filter(has_too_little), history)
+    # texts that repeat take a number's room until all is priced
+    rows = _publish(paid, _sum_final(final.lazy()), firm).collect().cast({pl.String: pl.Categorical})
+    return rows, asked.filter(has_too_little), history
 
 
 def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
     """The mart's rows with the forecasts that came last."""
     c = pl.col
     found = rows.select("position").join(forecasts, on="position", how="left", maintain_order="left")
-    return rows.with_columns(emcr_forward=pl.coalesce("emcr_forward", found["emcr_forward"])).select(
-        pl.when(c("emcr_forward").is_null()).then(name).alias(name) if name == "forward_null_reason" else name
-        for name in DEAL_INCENTIVES.schema.names()
+    return (
+        rows.with_columns(emcr_forward=pl.coalesce("emcr_forward", found["emcr_forward"]))
+        .select(
+            pl.when(c("emcr_forward").is_null()).then(name).alias(name)
+            if name == "forward_null_reason"
+            else name
+            for name in DEAL_INCENTIVES.schema.names()
+        )
+        .cast({pl.Categorical: pl.String})
     )
 
 
@@ -159,41 +157,27 @@ def _credits_as_recorded(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> p
 
 
 def _credits_today(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
-    """Each credit in its newest version, placed at its deal's close, or when it counts under an invoice or cash plan."""
+    """Each credit in its newest version, where it stands today."""
     c = pl.col
     today = newest(opportunities, "opportunity_id")
-    closed = (
-        newest(booked, "credit_id")
-        .join(
-            today.filter("is_won", c("closed_at").is_not_null()).select(
-                "opportunity_id", "closed_at", "closed_time_known", "amount", deal_currency="currency"
-            ),
-            on="opportunity_id",
-            how="left",
-        )
+    return (
+        stand_today(booked, opportunities, firm)
         # credit that stands after its win was taken back is still priced by its product
         .join(today.select("opportunity_id", "product_id"), on="opportunity_id", how="left")
         .join(_why_undated(today), on="opportunity_id", how="left")
         .select(
             *GRAIN,
-            at=pl.coalesce("closed_at", "credited_at"),
-            time_known=pl.coalesce("closed_time_known", pl.lit(value=True)),
+            "at",
+            "time_known",
             amount="credited_amount",
             currency="currency",
-            credited_at="credited_at",
             split_weight="split_weight",
             product_id="product_id",
-            deal_amount="amount",
+            deal_amount="deal_amount",
             deal_currency="deal_currency",
             assumed=c("knowledge_time_assumed").fill_null(value=False),
             early_reason=pl.when(c("closed_at").is_null()).then(pl.coalesce("undated", pl.lit("no_deal"))),
         )
-    )  # fmt: skip
-    terms = find_terms(closed, firm.terms, firm.company.timezone, Knowledge.AS_FINAL)
-    is_later = c("credit_event").is_in(_LATER_EVENTS).fill_null(value=False)
-    return closed.join(terms.lazy().select(*PLACE, "credit_event"), on=PLACE, how="left").with_columns(
-        at=pl.when(is_later).then("credited_at").otherwise("at"),
-        time_known=pl.when(is_later).then(pl.lit(value=True)).otherwise("time_known"),
     )
 
 
@@ -232,14 +216,10 @@ def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _join_final(known: pl.LazyFrame, final: pl.LazyFrame) -> pl.LazyFrame:
-    return known.join(_sum_final(final), on=GRAIN, how="full", coalesce=True, nulls_equal=True)
-
-
-def _publish(rows: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
-    """The mart's columns out of the two prices and the SPIFFs, and `position`."""
+def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
+    """The mart's columns out of the two prices and the SPIFFs, ids as numbers, and `position`."""
     c = pl.col
-    rows = rows.with_columns(
+    rows = known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True).with_columns(
         booking=pl.lit("booking"),
         plan_currency=pl.coalesce("plan_currency", "plan_currency_final"),
         day=pl.coalesce("on", "on_final"),
@@ -279,7 +259,7 @@ def _publish(rows: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
             replay_agrees=pl.lit(None, dtype=pl.Boolean),
             null_reason=reasons,
         )
-        .select("position", *(c(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items()))
+        .select("position", *(c(n) if n in IDS else c(n).cast(t) for n, t in DEAL_INCENTIVES.schema.items()))
         # eight decimals, as the nearest floats: a quotient by a constant may be off in the last bit
         .with_columns(pl.col(rates).round(8))
     )  # fmt: skip

@@ -41,6 +41,9 @@ class Batch:
         return rows.join(self.sellers.to_frame().lazy(), on="rep_id", how="semi", nulls_equal=True)
 
 
+IDS: Final = ("opportunity_id", "rep_id")
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What the numbers stand for: every id in the order of its text."""
@@ -48,10 +51,11 @@ class Names:
     sellers: pl.Series
     deals: pl.Series
 
-    def tell(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows with the texts of `rep_id` and `opportunity_id`."""
+    def tell(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the texts of `IDS`."""
+        ids = (self.deals, self.sellers)
         return rows.with_columns(
-            rep_id=pl.lit(self.sellers).gather("rep_id"), opportunity_id=pl.lit(self.deals).gather("opportunity_id")
+            texts.gather(rows[name]).alias(name) for name, texts in zip(IDS, ids, strict=True)
         )
 
 
@@ -87,9 +91,7 @@ def cut_batches(tables: PayTables, size: int) -> Iterator[Batch]:
     of_credit = credits_.join(crews, on="rep_id", nulls_equal=True).select("credit_id", "batch").unique()
     credits_ = credits_.join(of_credit, on="credit_id")
     of_deal = credits_.select("opportunity_id", "batch").unique()
-    deals = (
-        tables.opportunities.select(_OF_DEALS).join(of_deal.lazy(), on="opportunity_id")
-    )
+    deals = tables.opportunities.select(_OF_DEALS).join(of_deal.lazy(), on="opportunity_id")
     parts = [_Parts(frame) for frame in (credits_, deals.collect(engine="streaming"))]
     del credits_, of_credit, of_deal
     for (number,), crew in crews.partition_by("batch", as_dict=True, maintain_order=True).items():

@@ -94,7 +94,7 @@ def find_terms(
     """
     asked = list(dict.fromkeys((*PLACE, seen)))
     distinct = places.select(asked).drop_nulls().unique().with_row_index("place").collect().lazy()
-    zones = sorted(set(terms["timezone"].drop_nulls()) & _list_zones())
+    zones = sorted(set(terms["timezone"].drop_nulls().unique()) & _list_zones())
     narrow = terms.lazy().select(
         "term", "rep_id", "timezone", "holds_from", "holds_until", "known_from", "known_until"
     )
