@@ -48,7 +48,7 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     firm = read_firm(numbered)
     periods = list_periods(firm)
     priced = [_price_batch(part, numbered, firm, periods) for part in cut_batches(numbered, batch)]
-    rows, waiting, histories = ([part[k] for part in priced] for k in range(3))
+    rows, waiting, histories = (list(parts) for parts in zip(*priced, strict=True))
     del priced
     asked = pl.concat(frame.with_columns(batch=pl.lit(n)) for n, frame in enumerate(waiting))
     by_crew = forecast(look_around(asked, join_histories(histories), firm), firm)
