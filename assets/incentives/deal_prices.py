@@ -105,12 +105,14 @@ def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """The exposure alone: `pricing.Prices.rows` with nothing but what was known at each close.
+def price_as_known(
+    booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm, asked: pl.LazyFrame
+) -> pl.DataFrame:
+    """The exposure of some deals (`opportunity_id`) alone: `pricing.Prices.rows` with nothing but what was known at the close.
 
     Adds `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
     """
-    recorded = _credits_as_recorded(booked, opportunities)
+    recorded = _credits_as_recorded(booked, opportunities).join(asked, on="opportunity_id", how="semi")
     prices = price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
     history = read_history(prices.news, firm, list_periods(firm))
     own = look_back(prices.rows, history, firm)
