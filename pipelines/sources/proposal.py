@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -17,9 +16,14 @@ import polars as pl
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
 from pipelines.sources.preset import OBJECT, Preset, list_presets, read_preset
+from pipelines.sources.readers.compression import COMPRESSIONS, strip_suffix
+from pipelines.sources.readers.frame import UnreadableError
+from pipelines.sources.readers.workbook import sheet_header
 
 _DEPTH, _MOST_FILES, _FIRST_BYTES = 4, 5_000, 1 << 18
-_SUFFIX = re.compile(r"\.(?:(?:csv|tsv|txt|jsonl|ndjson)(?:\.gz)?|parquet|pq)\Z", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"\.(?:(?:csv|tsv|txt|jsonl|ndjson)(?:\.gz|\.zst)?|parquet|pq|xlsx|xlsm)\Z", re.IGNORECASE
+)
 _DELIMITERS = {".tsv": "\t"}
 # where several systems know the same table: the CRM knows it best
 _ORDER = ("salesforce", "hubspot", "stripe", "recurly", "zendesk", "jira")
@@ -159,14 +163,32 @@ def _header(path: Path) -> frozenset[str]:
     try:
         if path.suffix.lower() in {".parquet", ".pq"}:
             return frozenset(pl.read_parquet_schema(path))
-        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
-            first = file.read(_FIRST_BYTES).decode("utf-8-sig").splitlines()[0]
-        plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-        if plain.suffix.lower() in {".jsonl", ".ndjson"}:
+        if path.suffix.lower() in {".xlsx", ".xlsm"}:
+            return frozenset(name for name in sheet_header(path) if name)
+        first = _first_bytes(path).decode("utf-8-sig", "replace").splitlines()[0]
+        plain = Path(strip_suffix(path.name.lower()))
+        if plain.suffix in {".jsonl", ".ndjson"}:
             return frozenset(json.loads(first))
-        return frozenset(next(csv.reader([first], delimiter=_DELIMITERS.get(plain.suffix.lower(), ","))))
-    except (OSError, ValueError, IndexError, EOFError, StopIteration, csv.Error, pl.exceptions.PolarsError):
+        return frozenset(next(csv.reader([first], delimiter=_DELIMITERS.get(plain.suffix, ","))))
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+        StopIteration,
+        csv.Error,
+        pl.exceptions.PolarsError,
+        UnreadableError,
+    ):
         return frozenset()
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        chunks = iter(lambda: file.read(_FIRST_BYTES), b"")
+        for known in COMPRESSIONS:
+            if path.suffix.lower() == known.suffix:
+                chunks = known.expand(chunks)
+        return next(chunks, b"")
 
 
 def _shown(path: Path, start: Path) -> str:

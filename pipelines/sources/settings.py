@@ -110,6 +110,7 @@ class Layout(Strict):
     encoding: Annotated[str, AfterValidator(_codec)] | None = None
     null_tokens: list[str] = [""]
     sheet: str | None = None
+    header_row: Annotated[int, Field(ge=1)] | None = None
 
 
 class FileEntry(Layout):
