@@ -23,7 +23,7 @@ WEBHOOK_TIMEOUT_SECONDS = 10
 def fingerprint_landing(landing: ConfiguredLanding) -> str:
     """One hash over the content of every file; databases are asked by the schedules, not every minute."""
     sources = landing.configuration.sources
-    versions = {name: landing.version(name) for name in sorted(sources) if sources[name].sql is None}
+    versions = {name: landing.version(name) for name in sorted(sources) if not sources[name].asks_a_database}
     return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
 
 

@@ -41,6 +41,10 @@ class DatabaseError(Exception):
     """The database can't be reached, or refuses the query; the message holds no address and no password."""
 
 
+class NoSuchTableError(DatabaseError):
+    """The database can be asked, and has no such table."""
+
+
 class _Cursor(Protocol):
     def execute(self, sql: str) -> Any: ...
     def fetchone(self) -> Any: ...
@@ -71,8 +75,12 @@ def fetch(database: Database, folder: Path, *, limit: int | None = None) -> Fetc
     except Exception as error:
         if type(error).__module__.startswith(("adbc_driver_manager", "pyarrow", "builtins")):
             said = " ".join(str(error).replace(address, "the address").split())[:300]
-            raise DatabaseError(said) from None
+            raise (NoSuchTableError if _names_no_table(error) else DatabaseError)(said) from None
         raise
+
+
+def _names_no_table(error: Exception) -> bool:
+    return getattr(error, "sqlstate", None) == "42P01" or "no such table" in str(error)
 
 
 def _fetch(query: _Query, folder: Path, limit: int | None) -> Fetched:

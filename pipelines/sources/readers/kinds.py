@@ -65,6 +65,16 @@ def read_file(path: Path, wanted: Wanted, new_file: Callable[[str], Path]) -> tu
     return replace(file, notes={**plain.notes, **file.notes}), plain.sha256
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a name says Parquet."""
+    return path.suffix.lower() in _PARQUET
+
+
+def is_whole(path: Path) -> bool:
+    """Whether even a first look needs the whole file."""
+    return path.suffix.lower() in _WORKBOOKS
+
+
 def _read_workbook(path: Path, wanted: Wanted, new_file: Callable[[str], Path]) -> SourceFile:
     layout, limit = wanted.layout, HEAD_RECORDS if wanted.head else None
     return read_workbook(

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipelines.sources.extras import MissingExtraError, import_extra
+from pipelines.extras import MissingExtraError, import_extra
 from pipelines.sources.hints import nearest
 from pipelines.sources.readers.compression import CHUNK, check_ratio
 from pipelines.sources.readers.frame import SOURCE_RECORD, Bad, Numbers, SourceFile, UnreadableError
