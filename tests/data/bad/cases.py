@@ -664,8 +664,8 @@ BLOCKED = (
     Case(
         "bucket",
         PLAIN,
-        blocked="local files only",
-        options={"path": "s3://lake/accounts/*.parquet"},
+        blocked="read are local files and s3://",
+        options={"path": "ftp://lake/accounts/*.parquet"},
         unreachable=True,
     ),
 )
