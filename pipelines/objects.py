@@ -99,7 +99,11 @@ class Bucket:
             if out.tell() != fact.size:
                 raise ObjectStoreError(f"{self.url}/{fact.key}: cut off while it was read", Trouble.CHANGED)
 
-    def put_if_absent(self, key: str, content: bytes | Path) -> str:
+    def put_large(self, key: str, path: Path) -> None:
+        """Write a file in parts, over what is there: for names that say their bytes."""
+        self._call("put", key, path)
+
+    def put_if_absent(self, key: str, content: bytes) -> str:
         """Create an object; where its key is taken, ObjectStoreError with Trouble.CHANGED. Returns its etag."""
         return self._put(key, content, "create")
 
@@ -107,11 +111,7 @@ class Bucket:
         """Replace exactly the version with this etag, as `put_if_absent`."""
         return self._put(key, content, {"e_tag": etag})
 
-    def delete(self, key: str) -> None:
-        """Remove an object; one that is gone already is no error."""
-        self._call("delete", key)
-
-    def _put(self, key: str, content: bytes | Path, mode: object) -> str:
+    def _put(self, key: str, content: bytes, mode: object) -> str:
         # one request, whole: the condition of a multipart upload holds in few stores
         put = self._call("put", key, content, mode=mode, use_multipart=False)
         return str(put["e_tag"] or "")

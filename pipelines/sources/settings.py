@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from assets.landing import Reading
+from pipelines.objects import is_object_url
 
 DATABASE = "database"
 """Stands for the file where rows come out of a database."""
@@ -120,6 +121,13 @@ def _without_credentials(path: str) -> str:
     if "@" in urlsplit(path).netloc and len(urlsplit(path).scheme) > 1:
         raise ValueError("must hold no credentials: they belong in the environment")
     return path
+
+
+def _object_store(url: str) -> str:
+    parts = urlsplit(url)
+    if not is_object_url(url) or not parts.netloc or any(mark in url for mark in "?#*[<"):
+        raise ValueError("must be a place in an object store, such as s3://bucket/folder")
+    return url
 
 
 def _database(uri: str) -> str:
@@ -247,6 +255,7 @@ class PublishSettings(Strict):
     """What a snapshot holds."""
 
     restricted: bool = False
+    to: Annotated[str, AfterValidator(_without_credentials), AfterValidator(_object_store)] | None = None
 
 
 class Root(Strict):
