@@ -232,6 +232,11 @@ def _from_preset(document: Document, table: str, source: Source, company: Compan
 def _files_of(made: TablePreset, source: Source) -> dict[str, FileEntry]:
     layout = {name: getattr(source, name) for name in Layout.model_fields}
     if source.sql is not None:
+        if source.sql.key or source.sql.cursor:
+            raise ValueError(
+                "objects have keys and cursors of their own: name each under 'files', such as "
+                f"files: {{{made.main}: {{sql: {{..., key: [id], cursor: updated_at}}}}}}"
+            )
         asked = source.sql.table or source.sql.query or ""
         kind = "table" if source.sql.table else "query"
         return {

@@ -87,7 +87,7 @@ def test_events_of_one_system_are_not_put_beside_the_rows_of_another(tmp_path: P
         ("nowhere", "USD", "UTC", "is no folder"),
         (".", "dollar", "UTC", "is no currency"),
         (".", "USD", "Mars/Base", "is no time zone"),
-        (".", "USD", "UTC", "nothing below"),
+        (".", "USD", "UTC", "nothing in"),
     ],
 )
 def test_init_says_what_it_needs(tmp_path: Path, folder: str, currency: str, zone: str, said: str) -> None:
