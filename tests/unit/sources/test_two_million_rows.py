@@ -34,7 +34,6 @@ def look(address: str, folder: Path) -> dict[str, Any]:
     words = [sys.executable, "-c", LOOK, address, str(folder)]
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=1200)
     answer: dict[str, Any] = json.loads(done.stdout)
-    print(answer)
     return answer
 
 
