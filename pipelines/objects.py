@@ -67,12 +67,11 @@ class Bucket:
         except Exception as error:  # noqa: BLE001 (every store has errors of its own)
             raise self._said(error) from None
 
-    def list(self, prefix: str) -> list[ObjectFact]:
-        """The objects whose key starts with a prefix, by key."""
-        folder = prefix.rpartition("/")[0]
+    def list(self, folder: str) -> list[ObjectFact]:
+        """The objects below a folder (the whole bucket, where it is empty), by key."""
         found = []
         for batch in self._guarded(self._client.list(self._store, prefix=folder or None)):
-            found += [_fact(meta) for meta in batch if meta["path"].startswith(prefix)]
+            found += [_fact(meta) for meta in batch]
         return sorted(found, key=lambda fact: fact.key)
 
     def head(self, key: str) -> ObjectFact:

@@ -37,7 +37,9 @@ class RemoteFiles:
             bucket, key = self._bucket(url), key_of(url)
             if magic := _MAGIC.search(key):
                 wanted = re.compile(translate(key))
-                facts = [f for f in bucket.list(key[: magic.start()]) if wanted.fullmatch(f.key)]
+                facts = [
+                    f for f in bucket.list(key[: magic.start()].rpartition("/")[0]) if wanted.fullmatch(f.key)
+                ]
             else:
                 facts = [bucket.head(key)]
             self._found[url] = tuple(self._fetch(bucket, fact) for fact in facts)

@@ -102,7 +102,7 @@ class Mirror:
     def verify(self) -> list[str]:
         """Hash every object that a manifest names; one sentence per problem."""
         problems: list[str] = []
-        facts = {fact.key: fact for fact in self.bucket.list(self._prefix)}
+        facts = {fact.key: fact for fact in self.bucket.list(self._prefix.rstrip("/"))}
         digests: dict[str, str] = {}
         for key in facts:
             if key.startswith(f"{self._prefix}snapshots/"):
@@ -146,7 +146,7 @@ class Mirror:
 
     def _send_objects(self, snapshot: Snapshot) -> dict[str, str]:
         """File name -> object, all of them there."""
-        known = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects/")}
+        known = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects")}
         places: dict[str, str] = {}
         for name, facts in sorted(snapshot.files.items()):
             if name == CATALOG:
@@ -166,7 +166,7 @@ class Mirror:
 
     def _confirm(self, snapshot: Snapshot, objects: Mapping[str, str]) -> None:
         """Nobody tidied up meanwhile, and nothing of another size bears an object's name."""
-        there = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects/")}
+        there = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects")}
         for name, place in objects.items():
             if there.get(self._key(place)) != snapshot.files[name]["bytes"]:
                 raise ObjectStoreError(f"{self.target}/{place} is not there as it was sent", Trouble.CHANGED)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.landing import LandingBlockedError, SourceUnreachableError
-from pipelines.objects import Bucket, ObjectFact
+from pipelines.objects import Bucket, ObjectFact, ObjectStoreError, Trouble
 from pipelines.sources.config import ConfigError, load_config
 from pipelines.sources.inspection import inspect_sources
 from pipelines.sources.landing import ConfiguredLanding
@@ -126,6 +126,16 @@ def test_an_object_that_changes_while_it_is_read_blocks(
     with pytest.raises(LandingBlockedError, match="changed while it was read"):
         company(tmp_path).read("opportunities")
     assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_only_the_version_that_was_listed_is_fetched(bucket: Any, tmp_path: Path) -> None:
+    put(bucket, **{"deals.csv": DEALS})
+    lake = Bucket("s3://lake")
+    (fact,) = lake.list("")
+    put(bucket, **{"deals.csv": DEALS.replace("10.00", "11.00")})  # of the same size
+    with pytest.raises(ObjectStoreError, match="not what it was") as caught:
+        lake.fetch(fact, tmp_path / "copy")
+    assert caught.value.trouble is Trouble.CHANGED
 
 
 def test_a_large_object_comes_in_ranges_of_one_version(
