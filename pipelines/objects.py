@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,12 @@ class ObjectStoreError(Exception):
 
 @dataclass(frozen=True)
 class ObjectFact:
-    """One version of one object. `key` starts at the bucket; `etag` changes with the content."""
+    """One version of one object. `key` starts at the bucket; `etag` changes with the content; `modified` is the store's."""
 
     key: str
     size: int
     etag: str
+    modified: datetime
 
 
 class Bucket:
@@ -99,7 +100,7 @@ class Bucket:
                 raise ObjectStoreError(f"{self.url}/{fact.key}: cut off while it was read", Trouble.CHANGED)
 
     def put_large(self, key: str, path: Path) -> None:
-        """Write a file in parts, over what is there: for names that say their bytes."""
+        """Write a file, in parts where it is large, over what is there: for names that say their bytes."""
         self._call("put", key, path)
 
     def put_if_absent(self, key: str, content: bytes) -> str:
@@ -109,6 +110,10 @@ class Bucket:
     def put_if_match(self, key: str, content: bytes, etag: str) -> str:
         """Replace exactly the version with this etag, as `put_if_absent`."""
         return self._put(key, content, {"e_tag": etag})
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        self._call("delete", key)
 
     def _put(self, key: str, content: bytes, mode: object) -> str:
         # one request, whole: the condition of a multipart upload holds in few stores
@@ -160,7 +165,8 @@ def key_of(url: str) -> str:
 
 
 def _fact(meta: Any) -> ObjectFact:
-    return ObjectFact(meta["path"], int(meta["size"]), str(meta["e_tag"] or meta["last_modified"]))
+    modified = meta["last_modified"]
+    return ObjectFact(meta["path"], int(meta["size"]), str(meta["e_tag"] or modified), modified)
 
 
 def _plain(scheme: str) -> dict[str, bool]:

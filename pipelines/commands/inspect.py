@@ -177,7 +177,7 @@ def roll_back(home: Path, number: int) -> Exit:
         raise UsageError(f"there is no snapshot {number}: {have}; see `aftersale snapshots`")
     snapshot = rollback(home, number)
     if (target := sent_to(home)) is not None:
-        open_mirror(target).send(snapshot, back=True)
+        open_mirror(target).send(snapshot, datetime.now(UTC), back=True)
     console().print(
         f"`latest` is snapshot {snapshot.number} again, as of {snapshot.as_of}. The next run publishes anew."
     )

@@ -17,12 +17,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipelines.objects import CHUNK, Bucket, ObjectFact, ObjectStoreError, Trouble, key_of
 from pipelines.warehouse.catalog import CATALOG
 from pipelines.warehouse.files import Files, StorageError, seal, unseal
+from pipelines.warehouse.retention import KEEP_AGE, KEEP_SNAPSHOTS
 from pipelines.warehouse.snapshots import Snapshot, find_stale, published_folder
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ _LARGE = (
     64 << 20
 )  # beyond it in parts; their condition would hold in few stores, and the same name is the same bytes
 _TRIES = 20
+KEPT_UNNAMED = timedelta(days=7)
+RENEWED_AFTER = timedelta(days=3)
 
 
 class NotSentError(Exception):
@@ -50,7 +54,14 @@ def send_snapshot(home: Path, snapshot: Snapshot, target: str | None, files: Fil
         return False
     if sent_to(home, files) != target:
         files.replace_bytes(note, f"{target}\n".encode())
-    return open_mirror(target).send(snapshot)
+    mirror, now = open_mirror(target), datetime.now(UTC)
+    if not mirror.send(snapshot, now):
+        return False
+    try:
+        mirror.collect(now)
+    except (ObjectStoreError, StorageError) as error:
+        log.warning("old snapshots stay in %s: %s", target, error)
+    return True
 
 
 def sent_to(home: Path, files: Files | None = None) -> str | None:
@@ -68,23 +79,24 @@ def open_mirror(target: str) -> Mirror:
 
 
 class Mirror:
-    """One place in an object store. Raises NotSentError or ObjectStoreError."""
+    """One place in an object store."""
 
     def __init__(self, target: str) -> None:
         self.target = target.rstrip("/")
         self.bucket = Bucket(target)
         self._prefix = f"{key_of(self.target)}/".removeprefix("/")
 
-    def send(self, snapshot: Snapshot, *, back: bool = False) -> bool:
-        """Bring a snapshot there and flip `latest.json` to it; True where that changed anything.
+    def send(self, snapshot: Snapshot, now: datetime, *, back: bool = False) -> bool:
+        """Bring a snapshot there and flip `latest.json` to it; True where that changed anything. Raises NotSentError.
 
         One that was created later than this stays, unless this is a way `back`.
         """
         try:
-            objects = self._send_objects(snapshot)
+            objects = {n: _place(n, f["sha256"]) for n, f in snapshot.files.items() if n != CATALOG}
             name, manifest = _describe(snapshot, objects)
+            self._send_objects(snapshot, objects, now)
             self._put_if_absent(name, manifest)
-            self._confirm(snapshot, objects)
+            self._confirm(snapshot, objects, name)
             pointer = {
                 "number": snapshot.number,
                 "as_of": snapshot.as_of,
@@ -116,6 +128,36 @@ class Mirror:
             problems.append(f"{self.target}/{LATEST} leads nowhere: {error}")
         return problems
 
+    def collect(self, now: datetime) -> int:
+        """Remove old snapshots, and what none of the others names; returns the number of objects that went.
+
+        Kept are the newest 3, the one `latest.json` names, and those younger than 24 hours, as in the home. An object
+        goes only a week after it was written, and a writer who needs one half as old writes it anew: so nobody's half-sent
+        snapshot loses what it counts on. Raises ObjectStoreError or StorageError; where a manifest can't be read, nothing goes.
+        """
+        facts = {fact.key: fact for fact in self.bucket.list(self._prefix.rstrip("/"))}
+        latest = self._key(json.loads(self.bucket.read(self._key(LATEST))[0])["manifest"])
+        known = {
+            key: unseal(self.bucket.read(key)[0], Path(key))
+            for key in facts
+            if key.startswith(f"{self._prefix}snapshots/")
+        }
+        newest = sorted(known, key=lambda key: str(known[key]["created_at"]))[-KEEP_SNAPSHOTS:]
+        kept = {key for key in known if facts[key].modified > now - KEEP_AGE} | {*newest, latest}
+        named = {self._key(place) for key in kept & set(known) for place in known[key]["objects"].values()}
+        gone = [key for key in known if key not in kept]
+        gone += [
+            key
+            for key, fact in facts.items()
+            if key.startswith(f"{self._prefix}objects/")
+            and key not in named
+            and fact.modified < now - KEPT_UNNAMED
+        ]
+        for key in gone:  # manifests first: none that stays names what goes
+            if self.bucket.head(key).modified == facts[key].modified:
+                self.bucket.delete(key)
+        return len(gone)
+
     def _check(self, key: str, facts: Mapping[str, ObjectFact], digests: dict[str, str]) -> list[str]:
         try:
             content = unseal(self.bucket.read(key)[0], Path(key))
@@ -144,32 +186,29 @@ class Mirror:
             digest.update(self.bucket.read_range(fact, start, min(start + CHUNK, fact.size)))
         return digest.hexdigest()
 
-    def _send_objects(self, snapshot: Snapshot) -> dict[str, str]:
-        """File name -> object, all of them there."""
-        known = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects")}
-        places: dict[str, str] = {}
-        for name, facts in sorted(snapshot.files.items()):
-            if name == CATALOG:
-                continue  # its views read the home
-            places[name] = place = _place(name, facts["sha256"])
-            if known.get(self._key(place)) == facts["bytes"]:
+    def _send_objects(self, snapshot: Snapshot, objects: Mapping[str, str], now: datetime) -> None:
+        known = {fact.key: fact for fact in self.bucket.list(f"{self._prefix}objects")}
+        for name, place in sorted(objects.items()):
+            facts, path = snapshot.files[name], snapshot.path / name
+            there = known.get(self._key(place))
+            if there and there.size == facts["bytes"] and there.modified > now - RENEWED_AFTER:
                 continue
-            path = snapshot.path / name
             with path.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != facts["sha256"]:
                     raise StorageError(path, "send", "its bytes are not those that were published")
-            if facts["bytes"] > _LARGE:
+            if there or facts["bytes"] > _LARGE:
                 self.bucket.put_large(self._key(place), path)
             else:
                 self._put_if_absent(place, path.read_bytes())
-        return places
 
-    def _confirm(self, snapshot: Snapshot, objects: Mapping[str, str]) -> None:
+    def _confirm(self, snapshot: Snapshot, objects: Mapping[str, str], manifest: str) -> None:
         """Nobody tidied up meanwhile, and nothing of another size bears an object's name."""
-        there = {fact.key: fact.size for fact in self.bucket.list(f"{self._prefix}objects")}
+        there = {fact.key: fact.size for fact in self.bucket.list(self._prefix.rstrip("/"))}
         for name, place in objects.items():
             if there.get(self._key(place)) != snapshot.files[name]["bytes"]:
                 raise ObjectStoreError(f"{self.target}/{place} is not there as it was sent", Trouble.CHANGED)
+        if self._key(manifest) not in there:
+            raise ObjectStoreError(f"{self.target}/{manifest} is gone again", Trouble.CHANGED)
 
     def _flip(self, pointer: Mapping[str, Any], *, back: bool) -> bool:
         key, data = self._key(LATEST), json.dumps(pointer, indent=1).encode() + b"\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,16 @@ from expectations.model import Audience
 from pipelines.commands.inspect import roll_back, verify_home
 from pipelines.exits import Exit
 from pipelines.objects import Bucket
+from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.mirror import Mirror, NotSentError, send_snapshot, sent_to
 from pipelines.warehouse.snapshots import Snapshot
 
 TARGET = "s3://lake/published"
+
+
+def now() -> datetime:
+    """The server stamps what it stores with the machine's own time."""
+    return datetime.now(UTC)
 
 
 def body(bucket: Any, key: str) -> bytes:
@@ -55,13 +61,13 @@ def make(hands: Hands, make_deals: Callable[..., Any]) -> Callable[..., Snapshot
 
 def test_a_reader_sees_what_was_published(bucket: Any, make: Callable[..., Snapshot]) -> None:
     first = make("a")
-    assert Mirror(TARGET).send(first)
+    assert Mirror(TARGET).send(first, now())
     number, files = read_as_a_reader(bucket)
     assert number == 1
     assert files == {name: (first.path / name).read_bytes() for name in first.files}
-    assert not Mirror(TARGET).send(first)
+    assert not Mirror(TARGET).send(first, now())
     puts = {o.key: o.last_modified for o in bucket.objects.all()}
-    assert Mirror(TARGET).send(make("b"))
+    assert Mirror(TARGET).send(make("b"), now())
     assert read_as_a_reader(bucket)[0] == 2
     unchanged = {k for k, when in puts.items() if bucket.Object(k).last_modified == when}
     assert {k for k in puts if "month=2025-01" in k} <= unchanged  # the same bytes are not sent again
@@ -73,10 +79,10 @@ def test_an_older_snapshot_never_takes_the_place_of_a_newer_one_unless_asked(
 ) -> None:
     old, new = make("a"), make("b")
     mirror = Mirror(TARGET)
-    assert mirror.send(new)
-    assert not mirror.send(old)
+    assert mirror.send(new, now())
+    assert not mirror.send(old, now())
     assert read_as_a_reader(bucket)[0] == new.number
-    assert mirror.send(old, back=True)
+    assert mirror.send(old, now(), back=True)
     assert read_as_a_reader(bucket)[0] == old.number
 
 
@@ -100,7 +106,7 @@ def test_a_kill_at_any_request_leaves_a_whole_snapshot_and_is_mended_by_the_next
     bucket: Any, make: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
     first, second = make("a"), make("b")
-    Mirror(TARGET).send(first)
+    Mirror(TARGET).send(first, now())
     monkeypatch.setattr("pipelines.warehouse.mirror.Bucket", Dying)
     kept = {o.key: body(bucket, o.key.removeprefix("published/")) for o in bucket.objects.all()}
     for k in range(1, 20):
@@ -109,12 +115,12 @@ def test_a_kill_at_any_request_leaves_a_whole_snapshot_and_is_mended_by_the_next
             bucket.put_object(Key=key, Body=data)
         Dying.left, Dying.before = k, before
         try:
-            Mirror(TARGET).send(second)
+            Mirror(TARGET).send(second, now())
         except KeyboardInterrupt:
             number, _ = read_as_a_reader(bucket)
             assert number in ({1} if before else {1, 2})
             Dying.left = 10**9
-            Mirror(TARGET).send(second)
+            Mirror(TARGET).send(second, now())
         else:
             assert k > 5
             break
@@ -151,23 +157,25 @@ def test_of_two_writers_at_once_the_newer_snapshot_stays(
 ) -> None:
     other_home = Hands(tmp_path / "other")  # the same numbers, other tables
     if not empty:
-        Mirror(TARGET).send(make("a"))
+        Mirror(TARGET).send(make("a"), now())
     older, newer = make("b"), make("c", other_home)
     mine, theirs = (newer, older) if mine_is_newer else (older, newer)
     monkeypatch.setattr("pipelines.warehouse.mirror.Bucket", Overtaken)
     mirror = Mirror(TARGET)
-    Overtaken.other = staticmethod(lambda: Mirror(TARGET).send(theirs))
-    assert mirror.send(mine) is mine_is_newer
+    Overtaken.other = staticmethod(lambda: Mirror(TARGET).send(theirs, now()))
+    assert mirror.send(mine, now()) is mine_is_newer
     pointer = json.loads(body(bucket, "latest.json"))
     assert pointer["created_at"] == newer.created_at
     read_as_a_reader(bucket)
     assert mirror.verify() == []
 
 
-def test_verify_names_what_was_changed_lost_or_never_ours(bucket: Any, make: Callable[..., Snapshot]) -> None:
+def test_verify_names_what_was_changed_lost_or_never_ours(
+    bucket: Any, make: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
     snapshot = make("a")
     mirror = Mirror(TARGET)
-    mirror.send(snapshot)
+    mirror.send(snapshot, now())
     flat = next(o.key for o in bucket.objects.all() if "flat-" in o.key)
     sound = bucket.Object(flat).get()["Body"].read()
     bucket.put_object(Key=flat, Body=sound[:-1] + b"!")
@@ -175,13 +183,16 @@ def test_verify_names_what_was_changed_lost_or_never_ours(bucket: Any, make: Cal
     bucket.Object(flat).delete()
     assert mirror.verify() == [f"s3://lake/{flat} is missing: marts/flat.parquet of snapshot 1"]
     bucket.put_object(Key=flat, Body=b"half")  # somebody else's: of another size it is not taken for ours
-    with pytest.raises(NotSentError, match="is not there as it was sent"):
-        mirror.send(snapshot)
-    bucket.put_object(Key=flat, Body=sound)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put_large", lambda *_: None)  # a store that says yes and keeps the other
+        with pytest.raises(NotSentError, match="is not there as it was sent"):
+            mirror.send(snapshot, now())
+    mirror.send(snapshot, now())
+    assert mirror.verify() == []
     bucket.put_object(Key="published/latest.json", Body=b"{}")
     assert "leads nowhere" in mirror.verify()[0]
     with pytest.raises(NotSentError, match=r"latest\.json is not ours"):
-        mirror.send(snapshot)
+        mirror.send(snapshot, now())
 
 
 def test_a_file_that_rotted_at_home_is_not_sent(bucket: Any, make: Callable[..., Snapshot]) -> None:
@@ -190,15 +201,15 @@ def test_a_file_that_rotted_at_home_is_not_sent(bucket: Any, make: Callable[...,
     path.chmod(0o644)
     path.write_bytes(b"x" * path.stat().st_size)
     with pytest.raises(NotSentError, match="its bytes are not those that were published"):
-        Mirror(TARGET).send(snapshot)
+        Mirror(TARGET).send(snapshot, now())
     assert not [o for o in bucket.objects.all() if o.key.endswith("latest.json")]
 
 
 def test_restricted_tables_lie_apart(bucket: Any, hands: Hands, make_deals: Callable[..., Any]) -> None:
     reps = hands.commit("marts/reps", "k", make_deals("a"), audience=Audience.RESTRICTED)
-    Mirror(TARGET).send(hands.publish(reps))
+    Mirror(TARGET).send(hands.publish(reps), now())
     assert not [o for o in bucket.objects.all() if "reps" in o.key]
-    Mirror(TARGET).send(hands.publish(reps, restricted=True, now=NOON + timedelta(hours=1)))
+    Mirror(TARGET).send(hands.publish(reps, restricted=True, now=NOON + timedelta(hours=1)), now())
     assert [
         o.key.startswith("published/objects/restricted/reps-")
         for o in bucket.objects.all()
@@ -233,7 +244,7 @@ def test_a_store_out_of_reach_is_said_and_the_home_is_as_it_was(
         NotSentError,
         match=r"snapshot 1 is published in .* did not reach s3://lake/published: .* Run again to send it",
     ) as caught:
-        Mirror(TARGET).send(snapshot)
+        Mirror(TARGET).send(snapshot, now())
     assert "canary" not in str(caught.value)
 
 
@@ -241,6 +252,57 @@ def test_large_files_go_in_parts(
     bucket: Any, make: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.warehouse.mirror._LARGE", 10)
-    Mirror(TARGET).send(make("a"))
+    Mirror(TARGET).send(make("a"), now())
     assert read_as_a_reader(bucket)[0] == 1
     assert Mirror(TARGET).verify() == []
+
+
+def test_old_snapshots_go_and_take_only_what_nobody_names(bucket: Any, make: Callable[..., Snapshot]) -> None:
+    mirror, later = Mirror(TARGET), timedelta(days=8)
+    snapshots = [make(letter) for letter in "abcdef"]
+    for snapshot in snapshots:
+        mirror.send(snapshot, now())
+    assert mirror.collect(now()) == 0  # all are younger than a day
+    before = {o.key for o in bucket.objects.all()}
+    mirror.send(snapshots[1], now(), back=True)  # the way back: 2 is the latest, and stays
+    removed = mirror.collect(now() + later)
+    gone = before - {o.key for o in bucket.objects.all()}
+    assert removed == len(gone)
+    assert {key.split("/")[-1].split("-")[0] for key in gone if "/snapshots/" in key} == {"1", "3"}
+    assert len([key for key in gone if "/objects/marts/flat-" in key]) == 2
+    assert not [key for key in gone if "month=2025-01" in key]  # the same in all of them
+    assert mirror.verify() == []
+    assert read_as_a_reader(bucket)[0] == 2
+    assert mirror.collect(now() + later) == 0
+
+
+def test_what_could_soon_be_removed_is_written_anew_by_who_counts_on_it(
+    bucket: Any, make: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    put = Bucket.put_large
+
+    def counted(self: Bucket, key: str, path: Path) -> None:
+        written.append(key)
+        put(self, key, path)
+
+    monkeypatch.setattr(Bucket, "put_large", counted)
+    mirror, snapshot = Mirror(TARGET), make("a")
+    mirror.send(snapshot, now())
+    mirror.send(snapshot, now() + timedelta(days=2))
+    assert written == []
+    mirror.send(snapshot, now() + timedelta(days=4))
+    assert len(written) == len(snapshot.files)
+    assert mirror.verify() == []
+
+
+def test_nothing_goes_where_a_manifest_can_not_be_read(bucket: Any, make: Callable[..., Snapshot]) -> None:
+    mirror = Mirror(TARGET)
+    for letter in "abcde":
+        mirror.send(make(letter), now())
+    broken = next(o.key for o in bucket.objects.all() if "/snapshots/" in o.key)
+    bucket.put_object(Key=broken, Body=b"{}")
+    before = {o.key for o in bucket.objects.all()}
+    with pytest.raises(StorageError):
+        mirror.collect(now() + timedelta(days=8))
+    assert {o.key for o in bucket.objects.all()} == before
