@@ -75,7 +75,7 @@ def fetch(database: Database, folder: Path, *, limit: int | None = None) -> Fetc
 
     Raises DatabaseError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with asking(database) as (cursor, address):
         return _fetch(_Query(database, address, cursor), folder, limit)
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.objects import CHUNK, Bucket, ObjectFact, ObjectStoreError, key_of
+from pipelines.objects import CHUNK, Bucket, ObjectFact, key_of
 from pipelines.sources.readers.kinds import HEAD, HEAD_RECORDS, is_parquet, is_whole
 
 _MAGIC = re.compile(r"[*?\[]")
-_STALE_SECONDS = 86_400  # longer than any run: nobody reads an older version any more
+_REPLACED_SECONDS = 86_400  # longer than any run: nobody reads an older version any more
+_UNUSED_SECONDS = (
+    30 * 86_400
+)  # what no run looked at for so long is gone from the store, or from the configuration
 _FOOTER = 1 << 16
 
 
@@ -28,6 +32,8 @@ class RemoteFiles:
     def __init__(self, cache: Path, *, first_look: bool) -> None:
         self._cache, self._first_look = cache, first_look
         self._buckets: dict[str, Bucket] = {}
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _forget(cache.glob("*/*"), _UNUSED_SECONDS)
         self._found: dict[str, tuple[Path, ...]] = {}
         self._facts: dict[Path, tuple[Bucket, ObjectFact]] = {}
 
@@ -84,7 +90,7 @@ class RemoteFiles:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _forget_old_versions(folder, version)
+        _forget((old for old in folder.iterdir() if old != version), _REPLACED_SECONDS)
         return path
 
 
@@ -149,15 +155,14 @@ def _fetch_first_row_groups(bucket: Bucket, fact: ObjectFact, draft: Path) -> No
         out.write(tail)
 
 
-def _forget_old_versions(folder: Path, current: Path) -> None:
-    for old in folder.iterdir():
+def _forget(versions: Iterable[Path], seconds: int) -> None:
+    """Remove copies that were not used for so long."""
+    for old in list(versions):
         with suppress(OSError):
-            if old != current and time.time() - old.stat().st_mtime > _STALE_SECONDS:
+            if time.time() - old.stat().st_mtime > seconds:
                 shutil.rmtree(old)
+                old.parent.rmdir()
 
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-__all__ = ["ObjectStoreError", "RemoteFiles", "translate"]

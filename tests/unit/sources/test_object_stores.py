@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import sys
+import time
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,30 @@ def test_an_object_that_changes_while_it_is_read_blocks(
     with pytest.raises(LandingBlockedError, match="changed while it was read"):
         company(tmp_path).read("opportunities")
     assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+def test_copies_that_nobody_uses_any_more_go(bucket: Any, tmp_path: Path) -> None:
+    put(bucket, **{"a.csv": DEALS, "b.csv": DEALS.replace("O1", "O2")})
+    pattern = "{path: 's3://lake/*.csv'}"
+    objects = tmp_path / "cache" / "objects"
+
+    def copies() -> set[str]:
+        return {path.name for path in objects.rglob("*.csv")}
+
+    company(tmp_path, opportunities=pattern).version("opportunities")
+    assert copies() == {"a.csv", "b.csv"}
+    assert objects.stat().st_mode & 0o077 == 0
+    bucket.Object("b.csv").delete()
+    for days, left in ((20, {"a.csv", "b.csv"}), (31, {"a.csv"})):
+        for copy in objects.rglob("b.csv"):
+            os.utime(copy.parent, (time.time() - days * 86_400,) * 2)
+        company(tmp_path, opportunities=pattern).version("opportunities")
+        assert copies() == left
+    put(bucket, **{"a.csv": DEALS.replace("10.00", "11.00")})
+    for copy in objects.rglob("a.csv"):
+        os.utime(copy.parent, (time.time() - 2 * 86_400,) * 2)
+    company(tmp_path, opportunities=pattern).version("opportunities")
+    assert [path.read_text() for path in objects.rglob("a.csv")] == [DEALS.replace("10.00", "11.00")]
 
 
 def test_only_the_version_that_was_listed_is_fetched(bucket: Any, tmp_path: Path) -> None:
