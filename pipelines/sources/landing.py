@@ -33,6 +33,7 @@ from assets.landing import (
 from pipelines.sources.config import Configuration, FileEntry, Source, is_url
 from pipelines.sources.database import DatabaseError, fetch
 from pipelines.sources.fingerprints import FileHashes, Stamp, stamp_of
+from pipelines.sources.hints import nearest
 from pipelines.sources.mapping import Plan, describe_missing, plan_columns
 from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_rows
 from pipelines.sources.preset import adapt
@@ -320,12 +321,12 @@ def _map(source: Source, plan: Plan, opened: Opened, folder: Path) -> tuple[Mapp
 
 
 def _check_every_file(plan: Plan, files: Sequence[SourceFile]) -> None:
-    """A column that may never be null must be in every file of a glob."""
+    """A column that must be mapped must be in every file of a glob: a file without it is another export."""
     needed = [m.renamed for m in plan.mapped if m.required and m.renamed]
     for file in files:
         for name in needed:
             if name not in file.columns:
-                hint = "Other files of this source have it: was it renamed? Read the files as two tables of a query"
+                hint = f"Other files of this source have it: {nearest(name, file.columns)} Read the files as two tables of a query"
                 raise UnreadableError(f"the column {name!r} is missing", hint, file.path)
 
 

@@ -16,6 +16,7 @@ from pipelines.sources.mapping import Mapped, Plan
 from pipelines.sources.opened import QUERY
 from pipelines.sources.preset import insert_own
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError
+from pipelines.sources.readers.plain_text import as_text
 from pipelines.sources.readers.sql import (
     check_expression,
     check_query,
@@ -69,7 +70,7 @@ def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyF
                 notes[f"column_missing_in_files:{name}"] += 1
                 cells.append(pl.lit(None, types[name]).alias(name))
             else:
-                cells.append(pl.col(name).cast(types[name]) if schema[name] != types[name] else pl.col(name))
+                cells.append(pl.col(name) if schema[name] == types[name] else as_text(name, schema[name]))
         parts.append(file.rows.select(*cells, pl.lit(file.path).alias(SOURCE_FILE), SOURCE_RECORD))
     return (pl.concat(parts) if len(parts) > 1 else parts[0]), dict(notes)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.sources.readers.frame import SOURCE_RECORD, Numbers, SourceFile, UnreadableError
+from pipelines.sources.readers.plain_text import as_text
 
 _CORRUPT = "The file is cut off, still being written, or no Parquet: fetch it again"
 
@@ -43,7 +44,7 @@ def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:
     wanted = (
         rows.filter(pl.col(SOURCE_RECORD).is_in(numbers.tolist())).sort(SOURCE_RECORD).drop(SOURCE_RECORD)
     )
-    texts = wanted.select(pl.all().cast(pl.String, strict=False)).collect()
+    texts = wanted.select(as_text(n, t) for n, t in wanted.collect_schema().items()).collect()
     return texts.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
 
 
@@ -58,12 +59,8 @@ def decode_fully(rows: pl.LazyFrame) -> int:
 
 
 def _passable(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if isinstance(dtype, pl.Categorical | pl.Enum | pl.Time | pl.Binary):
-        return column.cast(pl.String, strict=False)
-    if isinstance(dtype, pl.Struct):
-        return column.struct.json_encode().alias(name)
-    return column
+    foreign = isinstance(dtype, pl.Categorical | pl.Enum | pl.Time | pl.Duration | pl.Binary | pl.Struct)
+    return as_text(name, dtype) if foreign else pl.col(name)
 
 
 def _first_line(error: Exception) -> str:
