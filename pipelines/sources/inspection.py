@@ -117,7 +117,11 @@ def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, ta
     if preset is None:
         return []
     entries = configuration.sources[table].entries
-    absent = [n for n in preset.objects if n not in entries or not landing.paths_if_any(table, n, entries[n])]
+    absent = [
+        n
+        for n in preset.objects
+        if n not in entries or not landing.located.paths_if_any(table, n, entries[n])
+    ]
     return [f"made without {', '.join(absent)}: what they would tell is null"] if absent else []
 
 
