@@ -25,7 +25,7 @@ from pipelines.sources.readers.sql import (
     quote_name,
     quote_text,
 )
-from pipelines.sources.readers.typed import decode_fully, rows_as_json
+from pipelines.sources.readers.typed import DAMAGE, decode_fully, rows_as_json
 from pipelines.sources.settings import Source
 
 _KEEP, _FAULT, _VALUE = "aftersale:keep", "aftersale:fault", "aftersale:value"
@@ -150,7 +150,10 @@ def run_query(
     out = folder / "query.parquet"
     with open_locked(folder) as connection:
         check_query(connection, insert_own(query, ()))
-        for name, (rows, columns) in sources.items():
+        for name, (rows, every) in sources.items():
+            columns = [column for column in every if column]  # SQL can't name what has no name
+            if not columns:
+                raise UnreadableError(f"the files of {name} have no columns", "Export them again")
             text = folder / f"{name}.parquet"
             _sink(rows, columns, (), text)
             shown = ", ".join(quote_name(c) for c in columns)
@@ -204,7 +207,7 @@ def _sink(rows: pl.LazyFrame, columns: Sequence[str], tokens: Sequence[str], pat
     try:
         rows.select(*null_tokens(columns, schema, tokens), *internal).sink_parquet(path, compression="lz4")
         return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except DAMAGE as error:
         raise UnreadableError(
             f"the data can't be decoded ({str(error).splitlines()[0][:160]})", "Fetch the file again"
         ) from None
