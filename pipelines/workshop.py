@@ -30,6 +30,7 @@ from expectations.contracts import SOURCES, TABLES
 from expectations.model import Table
 from pipelines.as_of import resolve_as_of
 from pipelines.documents import write_documents
+from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.warehouse.mirror import send_snapshot
@@ -253,20 +254,32 @@ class RunWorkshop:
             "recipe": self.recipe(),
             "company": describe_company(company),
             "sources": self._source_contents(),
+            "pseudonyms": self.pseudonyms.fingerprint,
         }
-        snapshot = publish(
-            self.warehouse,
-            versions,
-            {table.path: table.audience for table in TABLES.values()},
-            lambda folder, final: write_documents(
+        previous = latest_snapshot(self.home)
+
+        def build(folder: Path, final: Path) -> None:
+            key_then = previous.facts.get("pseudonyms") if previous else None
+            restated = find_restatements(
+                self.warehouse, previous, versions, company.timezone,
+                same_key=key_then in (None, facts["pseudonyms"]),
+            )  # fmt: skip
+            write_documents(
                 folder,
                 final,
                 as_of=company.as_of.isoformat(),
                 code_version=self.code_version,
                 facts=facts,
-                previous=latest_snapshot(self.home),
+                previous=previous,
+                restated=restated,
                 at=datetime.now(UTC),
-            ),
+            )
+
+        snapshot = publish(
+            self.warehouse,
+            versions,
+            {table.path: table.audience for table in TABLES.values()},
+            build,
             as_of=company.as_of.isoformat(),
             run_id=self.run_id,
             code_version=self.code_version,

@@ -85,6 +85,11 @@ class ConfiguredLanding:
         self._hashes.save()
         return digest.hexdigest()
 
+    def contents(self, table: str) -> Mapping[str, tuple[Stamp, str]]:
+        """Stamp and SHA-256 of each file of a table, by the path reports show; raises as `version`."""
+        self.version(table)
+        return {self.located.shown(path): facts for path, facts in self._announced.get(table, {}).items()}
+
     def read(self, table: str) -> Landed:
         """The landed table. Raises LandingBlockedError or SourceUnreachableError, KeyError where it is not mapped."""
         return self._read(table, head=None)
@@ -187,6 +192,9 @@ class ConfiguredLanding:
         notes: Counter[str] = Counter()
         numbers = count(len(list(folder.iterdir())))
         expected = self._expected_columns(table)
+        first: dict[
+            str, str
+        ] = {}  # file that had this content first: under a second name it is no second delivery
         for path in self.located.paths(table, name, entry):
             wanted = Wanted(self.located.shown(path), entry, expected, head)
             with self._blaming(table, wanted.shown):
@@ -195,6 +203,9 @@ class ConfiguredLanding:
                 digest = digest or ("" if head else self._hashes.sha256(path))
                 if path in announced and digest != announced[path][1]:
                     raise UnreadableError(*CHANGED)
+                if digest and first.setdefault(digest, wanted.shown) != wanted.shown:
+                    notes[f"records_delivered_again:{wanted.shown}"] = file.records
+                    continue
                 facts.append(LandedFile(wanted.shown, digest, path.stat().st_size, file.records))
             files.append(file)
             notes.update(file.notes)

@@ -16,6 +16,7 @@ from pipelines.sources.mapping import Mapped, Plan
 from pipelines.sources.opened import QUERY, Opened
 from pipelines.sources.preset import insert_own
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError
+from pipelines.sources.readers.plain_text import as_text
 from pipelines.sources.readers.sql import (
     check_expression,
     check_query,
@@ -24,7 +25,7 @@ from pipelines.sources.readers.sql import (
     quote_name,
     quote_text,
 )
-from pipelines.sources.readers.typed import decode_fully, rows_as_json
+from pipelines.sources.readers.typed import DAMAGE, decode_fully, rows_as_json
 from pipelines.sources.settings import Source
 
 _KEEP, _FAULT, _VALUE = "aftersale:keep", "aftersale:fault", "aftersale:value"
@@ -86,7 +87,7 @@ def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyF
                 notes[f"column_missing_in_files:{name}"] += 1
                 cells.append(pl.lit(None, types[name]).alias(name))
             else:
-                cells.append(pl.col(name).cast(types[name]) if schema[name] != types[name] else pl.col(name))
+                cells.append(pl.col(name) if schema[name] == types[name] else as_text(name, schema[name]))
         parts.append(file.rows.select(*cells, pl.lit(file.path).alias(SOURCE_FILE), SOURCE_RECORD))
     return (pl.concat(parts) if len(parts) > 1 else parts[0]), dict(notes)
 
@@ -149,7 +150,10 @@ def run_query(
     out = folder / "query.parquet"
     with open_locked(folder) as connection:
         check_query(connection, insert_own(query, ()))
-        for name, (rows, columns) in sources.items():
+        for name, (rows, every) in sources.items():
+            columns = [column for column in every if column]  # SQL can't name what has no name
+            if not columns:
+                raise UnreadableError(f"the files of {name} have no columns", "Export them again")
             text = folder / f"{name}.parquet"
             _sink(rows, columns, (), text)
             shown = ", ".join(quote_name(c) for c in columns)
@@ -203,7 +207,7 @@ def _sink(rows: pl.LazyFrame, columns: Sequence[str], tokens: Sequence[str], pat
     try:
         rows.select(*null_tokens(columns, schema, tokens), *internal).sink_parquet(path, compression="lz4")
         return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except DAMAGE as error:
         raise UnreadableError(
             f"the data can't be decoded ({str(error).splitlines()[0][:160]})", "Fetch the file again"
         ) from None
@@ -300,12 +304,12 @@ def _as_rejects(faults: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_every_file(plan: Plan, files: Sequence[SourceFile]) -> None:
-    """A column that may never be null must be in every file of a glob."""
+    """A column that must be mapped must be in every file of a glob: a file without it is another export."""
     needed = [m.renamed for m in plan.mapped if m.required and m.renamed]
     for file in files:
         for name in needed:
             if name not in file.columns:
-                hint = "Other files of this source have it: was it renamed? Read the files as two tables of a query"
+                hint = f"Other files of this source have it: {nearest(name, file.columns)} Read the files as two tables of a query"
                 raise UnreadableError(f"the column {name!r} is missing", hint, file.path)
 
 

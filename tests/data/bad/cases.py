@@ -57,10 +57,10 @@ def json_lines(*lines: object) -> bytes:
     return text(*(line if isinstance(line, str) else json.dumps(line) for line in lines))
 
 
-def parquet(frame: pl.DataFrame) -> bytes:
+def parquet(frame: pl.DataFrame, row_group_size: int | None = None) -> bytes:
     """A frame as Parquet bytes."""
     out = io.BytesIO()
-    frame.write_parquet(out)
+    frame.write_parquet(out, row_group_size=row_group_size)
     return out.getvalue()
 
 
@@ -273,6 +273,12 @@ ACCEPTED = (
         file="accounts.parquet",
     ),
     Case("parquet_without_rows", parquet(_FRAME.clear()), rows=0, file="accounts.parquet"),
+    Case(
+        "parquet_written_row_by_row",
+        parquet(pl.concat([_FRAME] * 60), row_group_size=1),
+        rows=300,
+        file="accounts.parquet",
+    ),
     Case("where_leaves_out", PLAIN, rows=3, filtered=2, options={"where": "account_id > 'A2'"}),
     Case(
         "name_with_blank_mapped",
@@ -596,6 +602,25 @@ BLOCKED = (
     Case("parquet_cut_off", _TALL[:-100], blocked="not readable as Parquet", file="accounts.parquet"),
     Case("parquet_first_half", _TALL[: len(_TALL) // 2], blocked="Parquet", file="accounts.parquet"),
     Case("parquet_damaged_pages", _broken_page(_TALL), blocked="Parquet", file="accounts.parquet"),
+    Case(
+        "parquet_head_cut_off",
+        parquet(pl.concat([_FRAME] * 40), row_group_size=5)[3_000:],
+        blocked="Parquet",
+        file="accounts.parquet",
+    ),
+    Case(
+        "query_over_parquet_without_columns",
+        parquet(pl.DataFrame()),
+        blocked="no columns",
+        file="accounts.parquet",
+        options={"files": {"a": {"path": "accounts.parquet"}}, "query": "SELECT * FROM a", "path": None},
+    ),
+    Case(
+        "line_end_and_escape_in_a_column_name",
+        text('"a\nb\x1b[31m",segment', "A1,x"),
+        blocked="\\x1b[31m",
+        hint="no column for account_id",
+    ),
     Case("csv_named_parquet", PLAIN, blocked="not readable as Parquet", file="accounts.parquet"),
     Case("parquet_zero_bytes", b"", blocked="0 bytes", file="accounts.parquet"),
     Case(
@@ -695,7 +720,8 @@ def write_company(folder: Path, case: Case) -> Path:
         (folder / f"{case.table}.csv").unlink(missing_ok=True)
     for name, data in {case.file: case.data, **case.others}.items():
         (folder / name).write_bytes(data)
-    sources[case.table] = {"path": case.file, "max_reject_share": 1.0, **case.options}
+    source = {"path": case.file, "max_reject_share": 1.0, **case.options}
+    sources[case.table] = {name: value for name, value in source.items() if value is not None}
     company = {"reporting_currency": "USD", "timezone": "America/New_York", "as_of": "2024-12-31"}
     config = folder / "aftersale.yaml"
     config.write_text(yaml.safe_dump({"company": company, "sources": sources}, sort_keys=False), "utf-8")

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.landing import LandingBlockedError, SourceUnreachableError
+from pipelines.deliveries import look, recall
 from pipelines.objects import Bucket, ObjectFact, ObjectStoreError, Trouble
+from pipelines.sensors import files_of
 from pipelines.sources.config import ConfigError, load_config
 from pipelines.sources.inspection import inspect_sources
 from pipelines.sources.landing import ConfiguredLanding
@@ -152,6 +154,22 @@ def test_copies_that_nobody_uses_any_more_go(bucket: Any, tmp_path: Path) -> Non
         os.utime(copy.parent, (time.time() - 2 * 86_400,) * 2)
     company(tmp_path, opportunities=pattern).version("opportunities")
     assert [path.read_text() for path in objects.rglob("a.csv")] == [DEALS.replace("10.00", "11.00")]
+
+
+def test_the_sensor_takes_an_object_once_for_each_of_its_contents(bucket: Any, tmp_path: Path) -> None:
+    put(bucket, **{"deals.csv": DEALS})
+    text: str | None = None
+    taken = []
+    for tick in range(8):
+        if tick == 3:
+            put(bucket, **{"deals.csv": DEALS.replace("10.00", "11.00")})
+        if tick == 6:
+            put(bucket, **{"deals.csv": DEALS.replace("10.00", "11.00")})  # written again, the same
+        found = look(recall(text), files_of(company(tmp_path)))
+        text = found.state.to_text()
+        taken.append(found.batch and found.batch.describe())
+    first, changed = "2 new: aftersale.yaml, s3://lake/deals.csv", "1 changed: s3://lake/deals.csv"
+    assert taken == [None, first, None, None, changed, None, None, None]
 
 
 def test_only_the_version_that_was_listed_is_fetched(bucket: Any, tmp_path: Path) -> None:
