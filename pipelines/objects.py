@@ -43,12 +43,16 @@ class ObjectStoreError(Exception):
 
 @dataclass(frozen=True)
 class ObjectFact:
-    """One version of one object. `key` starts at the bucket; `etag` changes with the content; `modified` is the store's."""
+    """One version of one object. `key` starts at the bucket; `etag` changes with the content.
+
+    `version` is a number of the store's own, where it has one; `modified` its own time.
+    """
 
     key: str
     size: int
     etag: str
     modified: datetime
+    version: str | None = None
 
 
 class Bucket:
@@ -107,9 +111,10 @@ class Bucket:
         """Create an object; where its key is taken, ObjectStoreError with Trouble.CHANGED. Returns its etag."""
         return self._put(key, content, "create")
 
-    def put_if_match(self, key: str, content: bytes, etag: str) -> str:
-        """Replace exactly the version with this etag, as `put_if_absent`."""
-        return self._put(key, content, {"e_tag": etag})
+    def put_if_match(self, fact: ObjectFact, content: bytes) -> str:
+        """Replace exactly this version, as `put_if_absent`."""
+        known = {"e_tag": fact.etag, "version": fact.version}  # stores go by one or the other
+        return self._put(fact.key, content, {name: value for name, value in known.items() if value})
 
     def delete(self, key: str) -> None:
         """Remove an object."""
@@ -166,7 +171,8 @@ def key_of(url: str) -> str:
 
 def _fact(meta: Any) -> ObjectFact:
     modified = meta["last_modified"]
-    return ObjectFact(meta["path"], int(meta["size"]), str(meta["e_tag"] or modified), modified)
+    etag = str(meta["e_tag"] or modified)
+    return ObjectFact(meta["path"], int(meta["size"]), etag, modified, meta["version"])
 
 
 def _plain(scheme: str) -> dict[str, bool]:

@@ -229,7 +229,7 @@ class Mirror:
                     if not back and other["created_at"] > pointer["created_at"]:
                         log.warning("%s already holds a newer snapshot, %s", self.target, other["manifest"])
                         return False
-                    self.bucket.put_if_match(key, data, fact.etag)
+                    self.bucket.put_if_match(fact, data)
             except (ValueError, KeyError, TypeError):
                 raise ObjectStoreError(f"{self.target}/{LATEST} is not ours: name another place") from None
             except ObjectStoreError as error:

@@ -66,14 +66,10 @@ def read_workbook(
     workbook with a header.
     """
     formulas = _check_parts(path)
-    with _open(path, calculated=True) as book:
+    with _open(path, calculated=True) as book, _open(path, calculated=False) as written:
         chosen = _choose(book, sheet)
-        rows = _rows(chosen)
-        unsure: Iterator[Any] = repeat(())
-        if formulas:
-            with _open(path, calculated=False) as written:
-                return _finish(_gather(rows, _rows(written[chosen.title]), new_file, header_row, limit), name)
-        return _finish(_gather(rows, unsure, new_file, header_row, limit), name)
+        beside = _rows(written[chosen.title]) if formulas else repeat(())
+        return _finish(_gather(_rows(chosen), beside, new_file, header_row, limit), name)
 
 
 def sheet_header(path: Path) -> tuple[str, ...]:
