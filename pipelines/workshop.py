@@ -30,8 +30,10 @@ from expectations.contracts import SOURCES, TABLES
 from expectations.model import Table
 from pipelines.as_of import resolve_as_of
 from pipelines.documents import write_documents
+from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
+from pipelines.warehouse.mirror import send_snapshot
 from pipelines.warehouse.retention import collect
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import Snapshot, latest_snapshot, publish
@@ -252,30 +254,47 @@ class RunWorkshop:
             "recipe": self.recipe(),
             "company": describe_company(company),
             "sources": self._source_contents(),
+            "pseudonyms": self.pseudonyms.fingerprint,
         }
-        snapshot = publish(
-            self.warehouse,
-            versions,
-            {table.path: table.audience for table in TABLES.values()},
-            lambda folder, final: write_documents(
+        previous = latest_snapshot(self.home)
+
+        def build(folder: Path, final: Path) -> None:
+            key_then = previous.facts.get("pseudonyms") if previous else None
+            restated = find_restatements(
+                self.warehouse, previous, versions, company.timezone,
+                same_key=key_then in (None, facts["pseudonyms"]),
+            )  # fmt: skip
+            write_documents(
                 folder,
                 final,
                 as_of=company.as_of.isoformat(),
                 code_version=self.code_version,
                 facts=facts,
-                previous=latest_snapshot(self.home),
+                previous=previous,
+                restated=restated,
                 at=datetime.now(UTC),
-            ),
+            )
+
+        snapshot = publish(
+            self.warehouse,
+            versions,
+            {table.path: table.audience for table in TABLES.values()},
+            build,
             as_of=company.as_of.isoformat(),
             run_id=self.run_id,
             code_version=self.code_version,
             facts=facts,
             restricted=self.configuration.publish.restricted,
         )
+        self.send(snapshot)
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
         self.runs.prune(datetime.now(UTC))
         return snapshot
+
+    def send(self, snapshot: Snapshot) -> bool:
+        """Bring a snapshot to the object store of the configuration, where it is not there yet. Raises NotSentError."""
+        return send_snapshot(self.home, snapshot, self.configuration.publish.to)
 
     def _content_of(self, source: str) -> str | None:
         """What a source holds; one that can't be told is told apart by what is wrong with it."""
