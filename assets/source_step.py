@@ -29,10 +29,11 @@ from assets.step import (
 from assets.storage import Part, Version
 from assets.table import Made
 from expectations.checks import audit
-from expectations.model import Severity, Table
+from expectations.model import Sensitivity, Severity, Table
 from expectations.results import Group, Result
 
-REJECTS, DUPLICATES, BURIED = "rejects", "duplicates", "tombstones"
+REJECTS, DUPLICATES, BURIED, ROTATION = "rejects", "duplicates", "tombstones", "rotation"
+PSEUDONYM_KEY = "pseudonym_key"  # fact of a version: id of the key that its people's names were made with
 
 
 class Door(Workshop, Protocol):
@@ -69,7 +70,7 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
         if fingerprint is None:
             raise LookupError(f"{contract.name} has no source in the configuration")
         inputs = {f"landing/{contract.name}": fingerprint}
-        key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
+        key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.recipe})
         if (known := door.warehouse.find(contract.path, key)) is not None:
             return Step(remembered(known), version=known, reused=True)
         step = _refine_and_stage(contract, door, key, inputs, head)
@@ -97,6 +98,10 @@ def _refine_and_stage(
             return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
         vanished = _compare(contract, door, head, refined)
         facts = {**_facts(landed, refined), "lineage": door.lineage(contract.name)}
+        if any(column.sensitivity is Sensitivity.PSEUDONYM for column in contract.stored):
+            facts[PSEUDONYM_KEY] = door.pseudonyms.key_id
+        if door.pseudonyms.previous is not None:
+            sides[ROTATION] = refined.rotation
         if vanished is not None:
             sides |= {BURIED: vanished.all} if vanished.all.height else {}
             facts["vanished"] = vanished.rows

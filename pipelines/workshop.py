@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import tempfile
 import traceback
@@ -22,14 +21,23 @@ from pathlib import Path
 import polars as pl
 
 from assets.company import Company
-from assets.core.pseudonyms import Pseudonyms, demo_key
+from assets.core.pseudonyms import Pseudonyms
 from assets.landing import LandingBlockedError
+from assets.source_step import PSEUDONYM_KEY
 from assets.step import Step, describe_company
 from assets.storage import Staged, Version
 from expectations.contracts import SOURCES, TABLES
 from expectations.model import Table
 from pipelines.as_of import resolve_as_of
 from pipelines.documents import write_documents
+from pipelines.keys import (
+    SetupError,
+    key_of,
+    pseudonyms_for,
+    refuse_mixed_keys,
+    refuse_unannounced_key,
+    write_rotation,
+)
 from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
@@ -40,10 +48,6 @@ from pipelines.warehouse.store import Store
 
 PACKAGES = ("expectations", "assets", "pipelines")
 _ROOT = Path(__file__).resolve().parents[1]
-
-
-class SetupError(Exception):
-    """Something a run needs was never set up (exit 4); the message says what to do."""
 
 
 def read_configuration(path: Path | None) -> Configuration:
@@ -65,24 +69,6 @@ def compute_code_version() -> str:
                 digest.update(str(path.relative_to(_ROOT)).encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def pseudonyms_for(configuration: Configuration) -> Pseudonyms:
-    """Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
-
-    Raises SetupError when there is no key.
-    """
-    if key := os.environ.get("AFTERSALE_KEY"):
-        try:
-            return Pseudonyms(key.encode())
-        except ValueError as error:
-            raise SetupError(f"AFTERSALE_KEY: {error}") from None
-    if configuration.company.demo_seed is not None:
-        return Pseudonyms(demo_key(configuration.company.demo_seed))
-    raise SetupError(
-        "AFTERSALE_KEY is not set: seller ids are published as keyed pseudonyms; choose a long secret, keep it, "
-        "and set it in the environment"
-    )
 
 
 def silent(message: str) -> None:
@@ -127,8 +113,12 @@ class RunWorkshop:
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Keyed ids of people."""
-        return pseudonyms_for(self.configuration)
+        """Keyed ids of people. Raises SetupError without a key, and where it changed and nobody said so."""
+        seed = self.configuration.company.demo_seed
+        found = pseudonyms_for(seed)
+        if seed is None:  # made-up people may change their names
+            refuse_unannounced_key(self.home, found)
+        return found
 
     @cached_property
     def code_version(self) -> str:
@@ -253,16 +243,16 @@ class RunWorkshop:
             "recipe": self.recipe(),
             "company": describe_company(company),
             "sources": self._source_contents(),
-            "pseudonyms": self.pseudonyms.fingerprint,
+            PSEUDONYM_KEY: self.pseudonyms.key_id,
         }
+        refuse_mixed_keys(versions, self.pseudonyms)
         previous = latest_snapshot(self.home)
 
         def build(folder: Path, final: Path) -> None:
-            key_then = previous.facts.get("pseudonyms") if previous else None
+            same_key = key_of(previous) in (None, self.pseudonyms.key_id)
             restated = find_restatements(
-                self.warehouse, previous, versions, company.timezone,
-                same_key=key_then in (None, facts["pseudonyms"]),
-            )  # fmt: skip
+                self.warehouse, previous, versions, company.timezone, same_key=same_key
+            )
             write_documents(
                 folder,
                 final,
@@ -285,6 +275,7 @@ class RunWorkshop:
             facts=facts,
             restricted=self.configuration.publish.restricted,
         )
+        write_rotation(self.warehouse, versions, self.pseudonyms)
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
         self.runs.prune(datetime.now(UTC))
@@ -306,7 +297,7 @@ class RunWorkshop:
             "company": describe_company(self.company),
             "sources": self._source_contents(),
             "code": self.code_version,
-            "pseudonyms": self.pseudonyms.fingerprint,
+            "pseudonyms": self.pseudonyms.recipe,
             "restricted": self.configuration.publish.restricted,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -38,7 +38,7 @@ def plan(workshop: RunWorkshop) -> dict[str, str]:
             fingerprint = workshop.landing.version(asset.contract.name) or ""
             inputs = {
                 f"landing/{asset.contract.name}": fingerprint,
-                "pseudonyms": workshop.pseudonyms.fingerprint,
+                "pseudonyms": workshop.pseudonyms.recipe,
             }
             if head.key == recipe_key(asset.contract, workshop, inputs):
                 return ""
