@@ -1,10 +1,11 @@
-"""The key of people's pseudonyms: where it comes from, how it is changed, and that two are never mixed.
+"""Who people are to us: the key of their pseudonyms and how it is changed; who of them asked to be forgotten.
 
     AFTERSALE_KEY            the key
     AFTERSALE_KEY_PREVIOUS   the key before it, for the runs in which it is changed; `lost` where nobody has it any more
 
 Manifests carry the id of the key, never the key. Rotation leaves `keys/<old id>-to-<new id>.csv` in the home: the old and new
-pseudonym of everybody, for whoever kept old ones.
+pseudonym of everybody, for whoever kept old ones. `keys/erased.json` is the list of the erased: without it the next delivery
+would bring them back.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.core.erasure import Erased
 from assets.core.pseudonyms import ROTATION, Pseudonyms, demo_key
 from assets.source_step import PSEUDONYM_KEY
 from assets.source_step import ROTATION as ROTATION_SIDE
 from assets.storage import Version
-from pipelines.warehouse.files import StorageError
+from pipelines.warehouse.files import Files, StorageError, seal, unseal
 from pipelines.warehouse.snapshots import NotClosedError, Snapshot, latest_snapshot
 from pipelines.warehouse.store import Store
 
 KEY, PREVIOUS, LOST = "AFTERSALE_KEY", "AFTERSALE_KEY_PREVIOUS", "lost"
-FOLDER = "keys"
+FOLDER, ERASED = "keys", "erased.json"
 
 
 class SetupError(Exception):
@@ -101,3 +103,20 @@ def write_rotation(store: Store, versions: Mapping[str, Version], pseudonyms: Ps
     path = folder / f"{pseudonyms.previous.key_id}-to-{pseudonyms.key_id}.csv"
     store.files.replace_bytes(path, every.unique().sort("domain", "was").write_csv().encode())
     return path
+
+
+def read_erased(home: Path) -> Erased:
+    """The list of the erased, by what their ids name. Raises StorageError where it can't be read."""
+    path = home / FOLDER / ERASED
+    data = Files(home).read(path)
+    found = unseal(data, path) if data is not None else {}
+    return {domain: frozenset(ids) for domain, ids in found.items()}
+
+
+def add_erased(home: Path, domain: str, name: str) -> Erased:
+    """Put an id on the list, for its owner alone to read; returns the list."""
+    files, known = Files(home), read_erased(home)
+    every = {**known, domain: known.get(domain, frozenset()) | {name}}
+    folder = files.make_folder(home / FOLDER, mode=0o700)
+    files.replace_bytes(folder / ERASED, seal({d: sorted(ids) for d, ids in sorted(every.items())}))
+    return every

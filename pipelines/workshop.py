@@ -21,6 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from assets.company import Company
+from assets.core.erasure import Erased, fingerprint
 from assets.core.pseudonyms import Pseudonyms
 from assets.landing import LandingBlockedError
 from assets.source_step import PSEUDONYM_KEY
@@ -34,6 +35,7 @@ from pipelines.keys import (
     SetupError,
     key_of,
     pseudonyms_for,
+    read_erased,
     refuse_mixed_keys,
     refuse_unannounced_key,
     write_rotation,
@@ -119,6 +121,11 @@ class RunWorkshop:
         if seed is None:  # made-up people may change their names
             refuse_unannounced_key(self.home, found)
         return found
+
+    @cached_property
+    def erased(self) -> Erased:
+        """Who asked to be forgotten."""
+        return read_erased(self.home)
 
     @cached_property
     def code_version(self) -> str:
@@ -298,6 +305,7 @@ class RunWorkshop:
             "sources": self._source_contents(),
             "code": self.code_version,
             "pseudonyms": self.pseudonyms.recipe,
+            **fingerprint(self.erased),
             "restricted": self.configuration.publish.restricted,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
