@@ -40,6 +40,7 @@ from pipelines.keys import (
     refuse_unannounced_key,
     write_rotation,
 )
+from pipelines.logs import RunLog
 from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
@@ -102,6 +103,11 @@ class RunWorkshop:
     def runs(self) -> Runs:
         """The record of runs."""
         return Runs(self.home)
+
+    @cached_property
+    def log(self) -> RunLog:
+        """What runs did, for whoever looks from outside."""
+        return RunLog(self.home)
 
     @cached_property
     def landing(self) -> ConfiguredLanding:
@@ -194,7 +200,9 @@ class RunWorkshop:
 
     @cached_property
     def _begun(self) -> Run:
-        self.runs.reap_dead()
+        for dead in self.runs.reap_dead():
+            self.log.write(dead.run_id, State.FAILED, message=dead.message)
+        self.log.write(self.run_id, State.STARTED, code=self.code_version)
         return self.runs.start(self.run_id)
 
     def begin(self) -> None:
@@ -222,12 +230,18 @@ class RunWorkshop:
         self.runs.write_result(self.run_id, table, result)
         if step.block:
             self.finish(State.BLOCKED, message)
+        rows = step.version.rows if step.version else 0
+        self.log.write(self.run_id, state, table=table, rows=rows, seconds=round(seconds, 3), message=message)
         self.tell(f"{state:8} {table}")
 
     def finish(self, state: State, message: str = "") -> None:
         """Record how the run ended. The first trouble stays: what comes after is its consequence."""
         as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
+        before = self.runs.read(self.run_id)
         self.runs.conclude(self.run_id, state, message, as_of)
+        after = self.runs.read(self.run_id)
+        if after is not None and after != before:
+            self.log.write(self.run_id, after.state, as_of=after.as_of, message=after.message)
 
     def keep_traceback(self) -> None:
         """Write the traceback of the error being handled into the run's folder, for whoever mends it."""
@@ -286,6 +300,7 @@ class RunWorkshop:
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
         self.runs.prune(datetime.now(UTC))
+        self.log.prune(datetime.now(UTC))
         return snapshot
 
     def _content_of(self, source: str) -> str | None:
