@@ -9,9 +9,12 @@ import polars as pl
 from assets.company import Company
 from assets.evidence.dimensions import find_present, number_words
 from assets.evidence.group_sizes import hide_groups
+from assets.evidence.marginal_value import value_moves
+from assets.evidence.sentences import say_average
 from assets.evidence.suppression import DOMINANCE, blank, count_people, is_small
 from assets.evidence.value_accounts import (
     AMOUNTS,
+    GAIN,
     KEY,
     account_for_deals,
     gather_by_seller,
@@ -36,6 +39,7 @@ def incentive_value(
     deal_incentives: pl.LazyFrame,
     plans: pl.LazyFrame,
     plan_tiers: pl.LazyFrame,
+    plan_assignments: pl.LazyFrame,
     customer_events: pl.LazyFrame,
     complaints: pl.LazyFrame,
     company: Company,
@@ -45,6 +49,9 @@ def incentive_value(
     One row per `plan_id` and `tier`, all versions of the plan together. Steps: take the deals that have had 365 days; put each
     in the tier that held its seller's credit before it, or split it by pay over the tiers it crossed; add up exact cents; draw
     whole sellers for the interval. It is an average and no effect: the deals might have come without the money.
+
+    And one row of level 4 per `plan_change` into the plan (`tier` null): by how much net value changed with each dollar by which the
+    move changed pay, beside sellers who were not moved. Where the move did not change pay beyond chance there is no such number.
     """
     methods = plans.group_by("plan_id", "version").agg(_c("tier_method").last())
     parts = split_over_tiers(
@@ -57,10 +64,14 @@ def incentive_value(
         complaints=complaints,
         company=company,
     )
+    accounts = accounts.collect().lazy()
     rows = gather_by_seller(parts.lazy(), accounts)
     hidden = hide_groups(deal_outcomes, find_present(deal_outcomes, company))
     facts = {"deals_in_account": rows["opportunity_id"].n_unique()}
-    return Made(value_tiers(rows, hidden, company.reporting_currency), facts)
+    tiers = value_tiers(rows, hidden, company.reporting_currency).collect()
+    moves = list(value_moves(deal_outcomes, accounts, plan_assignments, company))
+    table = pl.concat([tiers, pl.DataFrame(moves, schema=INCENTIVE_VALUE.schema)])
+    return Made(table.sort(INCENTIVE_VALUE.key).lazy(), facts)
 
 
 def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.LazyFrame:
@@ -77,7 +88,6 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
     """
     if rows.is_empty():
         return INCENTIVE_VALUE.empty()
-    gain = _c("revenue_kept") - _c("refunds_amount") - _c("complaint_cost") + _c("clawbacks_amount")
     by_seller = rows.group_by(*KEY, "rep_id").agg(*(_c(name).sum() for name in AMOUNTS)).sort(*KEY, "rep_id")
     paid = _c("incentive_paid").sort(descending=True)
     dominated = (
@@ -89,13 +99,13 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
         .join(by_seller.group_by(KEY).agg(dominated), on=list(KEY))
         .sort(KEY)
         .with_row_index("cell")
-        .with_columns(net_value=gain)
+        .with_columns(net_value=GAIN)
     )  # fmt: skip
     placed = by_seller.join(cells.select("cell", *KEY), on=list(KEY)).sort("cell", "rep_id")
     low, high = bound_ratios(
         number_words(placed["rep_id"]).cast(pl.Int64).to_numpy(),
         placed["cell"].cast(pl.Int64).to_numpy(),
-        placed.select(gain).to_series().to_numpy(),
+        placed.select(GAIN).to_series().to_numpy(),
         placed["incentive_paid"].to_numpy(),
         clusters=placed["rep_id"].n_unique(),
         cells=len(cells),
@@ -116,10 +126,13 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
             suppressed=is_small() | _c("dominated").fill_null(value=False) | kept_apart,
             currency=pl.lit(currency),
             evidence_level=pl.lit(LEVEL, pl.Int64),
+            plan_change=pl.lit(None, pl.String),
+            warnings=pl.lit(""),
         )
         .with_columns(*money, pl.selectors.float().round(8))
         .lazy()
         .pipe(blank, _NUMBERS)
+        .with_columns(sentence=say_average())
         .select(INCENTIVE_VALUE.schema.names())
         .sort(KEY)
     )

@@ -106,7 +106,7 @@ def test_planted_bunching_is_found_under_every_specification(made: Callable[...,
     moved = int((before != after).sum())
     rows = rows_of(made(plan("P", *NOTCH), periods("P", after)))
     assert set(rows) == {
-        "headline", "window_narrow", "window_wide", "degree_2", "degree_4", "bins_fine", "bins_coarse",
+        "headline", "window_narrow", "window_wide", "degree_4", "degree_6", "bins_fine", "bins_coarse",
         "constraint_right", "constraint_none",
     }  # fmt: skip
     for name, row in rows.items():
@@ -239,3 +239,16 @@ def test_a_period_that_still_runs_is_left_out_and_row_order_changes_nothing(
 
 def test_without_quotas_there_are_no_rows(made: Callable[..., Made]) -> None:
     assert made([], []).frame.collect().is_empty()
+
+
+def test_a_jump_of_the_density_is_warned_of_and_a_smooth_one_is_not(made: Callable[..., Made]) -> None:
+    tiers = plan("P", *NOTCH)
+    piled = rows_of(made(tiers, periods("P", push(smooth(4_000), 0.6))))["headline"]
+    assert piled["warnings"] == "density_jump"
+    assert piled["density_ratio"] > 1.5
+    quiet = rows_of(made(tiers, periods("P", smooth(4_000))))["headline"]
+    assert (quiet["warnings"], quiet["density_p"] > 0.01) == ("", True)
+    # the test asks for 200 periods on a side, the fit for 200 in all
+    thin = rows_of(made(tiers, periods("P", push(smooth(300), 0.6))))["headline"]
+    assert (thin["warnings"], thin["density_ratio"]) == ("", None)
+    assert thin["excess_mass"] is not None
