@@ -16,6 +16,7 @@ from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_nothi
 from assets.evidence.specifications import (
     EXPOSURES,
     OUTCOMES,
+    OWNER_EXPOSURES,
     SEPARATION,
     Exposure,
     Outcome,
@@ -84,6 +85,12 @@ def estimate_effects(
         for exposure in EXPOSURES:
             found = list(_estimate(panel, before, outcome, exposure, has_pay=has_pay, company=company))
             rows += _compare_signs(found)
+        if "owner_rep_id" in panel.rows.columns:
+            for exposure in OWNER_EXPOSURES:
+                found = list(
+                    _estimate(panel.of_owners(), None, outcome, exposure, has_pay=has_pay, company=company)
+                )
+                rows += _compare_signs(found)
     return _lay_out(rows)
 
 

@@ -82,6 +82,7 @@ class Exposure:
         contrast: the step in a scale: "per ...".
         words: the step in a sentence: "deals closed ... had".
         is_pay: whether it needs commission data.
+        of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place; `words` are of customers.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Exposure:
     contrast: str
     words: str
     is_pay: bool = False
+    of_owner: bool = False
 
 
 EXPOSURES: Final = (
@@ -101,6 +103,11 @@ EXPOSURES: Final = (
     Exposure("discount_share", "discount_share", 0.10, "per +10 pp discount", "at 10 pp more discount"),
     Exposure("touches_30d", "touches_30d", 5.0, "per +5 touches", "after five more outbound touches in 30 days"),
 )  # fmt: skip
+
+OWNER_EXPOSURES: Final = (
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "whose owner had +10 pp higher marginal commission in that month", is_pay=True, of_owner=True),
+)  # fmt: skip
+"""Of what is said, not of deals: how the one who should have heard it was paid just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +211,7 @@ def specifications_of(
             )
             if wanted:
                 chosen.append((specification, "control"))
-        elif exposure.is_pay or (
+        elif (exposure.is_pay and not exposure.of_owner) or (
             specification.name in ("unadjusted", "adjusted", *SEPARATION[:2]) and not is_mediator
         ):
             is_primary = leads and specification.name == headline
