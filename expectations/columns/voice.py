@@ -56,7 +56,7 @@ VOICE: tuple[Column, ...] = (
     ),
     *share(
         seller_capture_rate="`needs_by_sellers` over `needs_estimate`.",
-        seller_capture_rate_lo="Lower end of its 95 % interval.",
+        seller_capture_rate_lo="Lower end of its 95 % interval: of the share of these needs that sellers heard, not of the chance of a next one.",
         seller_capture_rate_hi="Upper end of its 95 % interval.",
         met_365d="`needs_met` over `needs_watched`.",
         met_365d_lo="Lower end of the 95 % Wilson interval.",
