@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from assets.company import Company
-from assets.voice.separation import add_owners
+from assets.voice.separation import add_owners, place_people
 from expectations.contracts import TABLES
 
 COMPANY = Company(reporting_currency="USD", timezone="America/New_York", as_of=date(2025, 12, 31))
@@ -85,3 +85,15 @@ def test_without_an_owner_and_a_deal_nobody_is_named() -> None:
     assert add([hop("triaged", at, opportunity_id=None)], captured=at, assigned=[]) == {
         "triaged": (None, None)
     }
+
+
+def test_of_two_managers_named_for_the_same_day_the_one_recorded_last_counts() -> None:
+    lines = [
+        line("chair", None, board=True),
+        line("boss", "chair"),
+        line("farmer", "boss") | {"recorded_at": datetime(2025, 1, 2, tzinfo=UTC)},
+        line("farmer", "chair") | {"recorded_at": datetime(2025, 1, 5, tzinfo=UTC)},
+    ]
+    for rows in (lines, lines[::-1]):
+        placed = place_people(table("reporting_lines", rows)).filter(rep_id="farmer")
+        assert placed["distance"].to_list() == [1]
