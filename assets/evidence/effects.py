@@ -81,16 +81,16 @@ def estimate_effects(
         panel = build_panel(outcome, deals, feedback_hops, company)
         if panel is None:
             continue
-        before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
-        for exposure in EXPOSURES:
-            found = list(_estimate(panel, before, outcome, exposure, has_pay=has_pay, company=company))
-            rows += _compare_signs(found)
         if "owner_rep_id" in panel.rows.columns:
             for exposure in OWNER_EXPOSURES:
                 found = list(
                     _estimate(panel.of_owners(), None, outcome, exposure, has_pay=has_pay, company=company)
                 )
                 rows += _compare_signs(found)
+        before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
+        for exposure in EXPOSURES:
+            found = list(_estimate(panel, before, outcome, exposure, has_pay=has_pay, company=company))
+            rows += _compare_signs(found)
     return _lay_out(rows)
 
 

@@ -55,11 +55,7 @@ def say(
         held = ""
     opening = f"{PLACEBO[specification.placebo].capitalize()}. " if specification.placebo else ""
     who = "Deals" if found.noun == "deals" else f"{found.noun.capitalize()} on deals"
-    subject = (
-        f"{found.noun.capitalize()} from customers {exposure.words}"
-        if exposure.of_owner
-        else f"{who} closed {exposure.words}"
-    )
+    subject = f"{who} closed {exposure.words}"
     verb = f"had {found.ratio:.2f}x the {what} of {outcome.words} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
     parts = [f"{subject} {verb}{WITHIN[specification.absorbed]}{held}"]
     if found.lo <= 1 <= found.hi:

@@ -82,7 +82,7 @@ class Exposure:
         contrast: the step in a scale: "per ...".
         words: the step in a sentence: "deals closed ... had".
         is_pay: whether it needs commission data.
-        of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place; `words` are of customers.
+        of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place.
     """
 
     name: str
@@ -105,7 +105,7 @@ EXPOSURES: Final = (
 )  # fmt: skip
 
 OWNER_EXPOSURES: Final = (
-    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "whose owner had +10 pp higher marginal commission in that month", is_pay=True, of_owner=True),
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "with customers whose owner had +10 pp higher marginal commission in the month it was said", is_pay=True, of_owner=True),
 )  # fmt: skip
 """Of what is said, not of deals: how the one who should have heard it was paid just then."""
 

@@ -329,7 +329,9 @@ def test_how_the_owner_was_paid_when_it_was_said_and_how_the_seller_was_are_told
     found = row(tables[0], "feedback_lag", SEPARATION[0], "owner_emcr")
     assert found["scale"] == "hazard ratio per +10 pp owner emcr"
     assert (found["test_family"], found["n_clusters"]) == ("secondary", 45)
-    assert "Pieces of feedback from customers whose owner had +10 pp higher" in found["sentence"]
+    assert (
+        "Pieces of feedback on deals closed with customers whose owner had +10 pp higher" in found["sentence"]
+    )
 
 
 def test_an_owner_says_nothing_of_outcomes_of_deals(frame_of, known) -> None:
