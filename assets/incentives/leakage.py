@@ -20,7 +20,7 @@ from assets.incentives.deal_prices import add_spiffs, price_as_known
 from assets.incentives.firm import read_firm
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN
-from assets.incentives.seller_batches import take_batch
+from assets.incentives.seller_batches import take_sellers
 
 SAMPLE: Final = 200
 """Deals replayed: enough to meet every plan and month of a firm, few enough to cost a second."""
@@ -96,7 +96,7 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
 def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
     """Price the companies of all cases together."""
     rep_ids = sellers.select("rep_id").unique().sort("rep_id").collect()["rep_id"]
-    theirs = take_batch(rep_ids, book_credits(tables), tables.opportunities)
+    theirs = take_sellers(rep_ids, book_credits(tables), tables.opportunities)
     booked = _copy_credits(theirs.booked, theirs.opportunities, sellers).collect().lazy()
     deals = _copy_deals(booked, theirs.opportunities, own)
     assignments = _copy(tables.plan_assignments, sellers, "rep_id", "rep_id")

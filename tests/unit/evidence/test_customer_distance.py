@@ -163,7 +163,7 @@ def test_spans_and_owners_equal_a_count_day_by_day() -> None:
             expected[account, min(newest) if newest else None, f"{day(n):%Y-%m}"] += 1
     counted: dict[tuple[str, str | None, str], int] = defaultdict(int)
     for r in spread_over_months(owned).collect().to_dicts():
-        counted[r["account_id"], r["owner_rep_id"], r["month"]] += r["days"]
+        counted[r["account_id"], r["owner_rep_id"], f"{r['month']:%Y-%m}"] += r["days"]
     assert counted == expected
 
 

@@ -59,7 +59,8 @@ def make_deal(m: Maker, deal: str, reps: list[str], *, busy: bool) -> None:
     if m.chance(0.1, "deal corrected"):
         m.books.win(deal, rep, str(amount + 100), stamp, recorded_at=known + 9 * DAY, **facts)
     elif m.chance(0.04, "win taken back"):
-        m.books.win(deal, rep, str(amount), stamp, recorded_at=known + 12 * DAY, **{**facts, "is_won": False})
+        lost = {**facts, "is_won": False, "closed_at": when + draw.choice([0, 0, 40]) * DAY}
+        m.books.win(deal, rep, str(amount), stamp, recorded_at=known + 12 * DAY, **lost)
     if m.setting.credited:
         _credit_deal(m, deal, (when, timed), (rep, [r for r in there if r != rep]), amount, currency)
 
