@@ -15,7 +15,7 @@ from assets.company import Company
 from assets.evidence.customer_distance import customer_distance
 from assets.evidence.distances import cut_by_owner, merge_active_days, spread_over_months
 from assets.evidence.fidelity import AFTER_CAPTURE, measure_fidelity
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import CUSTOMER_DISTANCE
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -56,7 +56,7 @@ def publish(
     made = customer_distance(**{name: frame_of(name, rows) for name, rows in tables.items()}, company=company)
     assert isinstance(made, pl.LazyFrame)
     found = made.collect()
-    assert not [r for r in audit(CUSTOMER_DISTANCE, found.lazy()) if not r.passed]
+    assert not [r for r in audit_rows(CUSTOMER_DISTANCE, found.lazy()) if not r.passed]
     return {(r["segment"], r["month"]): r for r in found.to_dicts()}
 
 

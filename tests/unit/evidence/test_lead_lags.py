@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from assets.company import Company
 from assets.evidence.lead_lags import find_leads, lead_lags
 from assets.evidence.team_series import SERIES, TeamSeries, lay_out_series
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import LEAD_LAGS
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -77,7 +77,9 @@ def publish(frame_of: FrameOf, rows: dict[str, list[dict[str, Any]]]) -> pl.Data
     assert isinstance(made, pl.LazyFrame)
     found = made.collect()
     assert found.schema == LEAD_LAGS.schema
-    assert not [r for r in audit(LEAD_LAGS, found.lazy()) if not r.passed and r.check != "table_has_rows"]
+    assert not [
+        r for r in audit_rows(LEAD_LAGS, found.lazy()) if not r.passed and r.check != "table_has_rows"
+    ]
     return found
 
 

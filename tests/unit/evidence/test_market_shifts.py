@@ -12,7 +12,7 @@ import pytest
 
 from assets.company import Company
 from assets.evidence.market_shifts import market_shifts
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import MARKET_SHIFTS
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -67,7 +67,9 @@ def publish(
     )  # fmt: skip
     assert isinstance(made, pl.LazyFrame)
     found = made.collect()
-    assert not [r for r in audit(MARKET_SHIFTS, found.lazy()) if not r.passed and r.check != "table_has_rows"]
+    assert not [
+        r for r in audit_rows(MARKET_SHIFTS, found.lazy()) if not r.passed and r.check != "table_has_rows"
+    ]
     return {(r["theme_id"], r["channel"]): r for r in found.to_dicts()}
 
 

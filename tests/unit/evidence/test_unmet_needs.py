@@ -12,7 +12,7 @@ import pytest
 
 from assets.company import Company
 from assets.evidence.unmet_needs import unmet_needs
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import UNMET_NEEDS
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -66,7 +66,7 @@ class Voices:
         )  # fmt: skip
         assert isinstance(made, pl.LazyFrame)
         found = made.collect()
-        assert not [r for r in audit(UNMET_NEEDS, found.lazy()) if not r.passed]
+        assert not [r for r in audit_rows(UNMET_NEEDS, found.lazy()) if not r.passed]
         return found
 
 
