@@ -137,7 +137,7 @@ SELLING_STYLE = Table(
     ),
     audience=Audience.WIDE,
     query="SELECT quarter, outbound_pressure, discovery_share, needs_per_deal, style_composite FROM marts.selling_style WHERE team = 'all' ORDER BY quarter",
-    do_not="Do not rank teams by the composite: it says how they sell, not what became of their customers.",
+    do_not="Do not rank teams by the composite, nor hold it against their customers' losses: it says how they sell; what goes through it is told deal by deal, in the rows on mediation of `incentive_effects`, and what it moves before in `lead_lags`.",
 )  # fmt: skip
 
 _IN_DEVIATIONS = "standard deviations per standard deviation"
