@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS, blank
+from assets.evidence.suppression import blank, is_small
 from assets.evidence.team_series import SERIES, STAGES, TeamSeries, lay_out_series
 from assets.methods.cross_lagged import Lead, fit_leads
 from assets.methods.false_discovery import adjust_p_values
@@ -94,8 +94,8 @@ def find_leads(series: TeamSeries) -> pl.LazyFrame:
 def _write(series: TeamSeries, leading: str, following: str, lead: Lead) -> dict[str, Any]:
     told = [np.isfinite(series.tables[name]).any(axis=1) for name in (leading, following)]
     names = [series.teams[i] for i in np.flatnonzero(np.all(told, axis=0))]
-    people = series.people.filter(_c("team").is_in(names)).select(_c("n_sellers", "n_accounts").sum()).row(0)
-    hidden = people[0] < MIN_SELLERS or people[1] < MIN_ACCOUNTS
+    counted = series.people.filter(_c("team").is_in(names)).select(_c("n_sellers", "n_accounts").sum())
+    people, hidden = counted.row(0), bool(counted.select(is_small(knows_largest=False)).item())
     numbers = {
         "estimate": lead.estimate,
         "estimate_lo": lead.lo,
