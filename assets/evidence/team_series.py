@@ -75,13 +75,14 @@ def lay_out_series(
         The series. Cells that the marts hide are not known here, nor are cells of deals and outcomes that would be too small there.
     """
     teams = reps.filter(_c("team").is_not_null()).select("rep_id", "team")
+    rates, people = _rate_outcomes(account_months, teams, fiscal_start_month)
     parts = [
         value_drift.filter(_c("dimension") == "team").select(
             "quarter", "revenue_weight_share", team="organisation"
         ),
         selling_style.filter(~_c("team").is_in(["all", "unknown"])).select(*_CELL, "style_composite"),
         _average_emcr(deal_outcomes, teams),
-        _rate_outcomes(account_months, teams, fiscal_start_month),
+        rates,
     ]
     cells = pl.concat([p.collect() for p in parts], how="diagonal")
     told = cells.group_by(_CELL).agg(_c(name).drop_nulls().first() for name in SERIES)
@@ -101,7 +102,7 @@ def lay_out_series(
     for name in SERIES:
         tables[name] = np.full((len(names), len(quarters)), np.nan)
         tables[name][row, column] = known[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return TeamSeries(names, quarters, tables, _count_team_people(account_months, teams))
+    return TeamSeries(names, quarters, tables, people)
 
 
 def _average_emcr(deal_outcomes: pl.LazyFrame, teams: pl.LazyFrame) -> pl.LazyFrame:
@@ -118,37 +119,56 @@ def _average_emcr(deal_outcomes: pl.LazyFrame, teams: pl.LazyFrame) -> pl.LazyFr
 
 def _rate_outcomes(
     account_months: pl.LazyFrame, teams: pl.LazyFrame, fiscal_start_month: int
-) -> pl.LazyFrame:
-    """Customers lost and complaints per 1,000 account-months, per team and quarter; null without a source of them."""
+) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """Customers lost and complaints per 1,000 account-months, per team and quarter, and the people of each team.
+
+    Rates are null without a source of the events. Months are the largest table there is: they are added up by seller in a stream before
+    anything else, and accounts are counted by a hash of their names.
+    """
     first = (_c("month") + "-01").str.to_date("%Y-%m-%d")
-    months = (_c("account_days") * _DAY_UNITS).round().cast(pl.Int64).sum() / (_DAY_UNITS * DAYS_PER_MONTH)
-
-    def rate(events: str) -> pl.Expr:
-        known = _c(events).is_not_null().any() & (months > 0)
-        return pl.when(known).then(1000 * _c(events).cast(pl.Int64).sum() / months)
-
-    return (
+    events = ("churned", "complaints")
+    rows = (
         account_months.filter(_c("opportunity_id").is_not_null())
-        .join(teams, on="rep_id", how="inner")
-        .group_by("team", quarter=fiscal_quarter(first, fiscal_start_month))
-        .agg(*count_people(), churn_rate=rate("churned"), complaint_rate=rate("complaints"))
-        .filter(~is_small())
-        .select(*_CELL, "churn_rate", "complaint_rate")
-    )
-
-
-def _count_team_people(account_months: pl.LazyFrame, teams: pl.LazyFrame) -> pl.DataFrame:
-    return (
-        account_months.filter(_c("opportunity_id").is_not_null())
-        .join(teams, on="rep_id", how="inner")
-        .group_by("team")
-        .agg(
-            n_sellers=_c("rep_id").n_unique().cast(pl.Int64),
-            n_accounts=_c("account_id").n_unique().cast(pl.Int64),
+        .select(
+            "rep_id",
+            *(_c(name).cast(pl.Int64) for name in events),
+            account=_c("account_id").hash(),
+            quarter=fiscal_quarter(first, fiscal_start_month),
+            units=(_c("account_days") * _DAY_UNITS).round().cast(pl.Int64),
         )
-        .sort("team")
-        .collect()
+        .join(teams, on="rep_id", how="inner")
     )
+    sellers = (
+        rows.group_by("team", "quarter", "rep_id")
+        .agg(
+            pl.len().cast(pl.Int64).alias("n"),
+            _c("units").sum(),
+            *(_c(name).sum() for name in events),
+            *(_c(name).is_not_null().any().alias(f"knows_{name}") for name in events),
+        )
+        .collect(engine="streaming")
+    )
+    accounts = rows.group_by(_CELL).agg(n_accounts=_c("account").n_unique().cast(pl.Int64))
+    of_team = rows.group_by("team").agg(n_accounts=_c("account").n_unique().cast(pl.Int64))
+    largest = _c("n").sort(descending=True)
+    cells = sellers.group_by(_CELL).agg(
+        _c("n").sum(),
+        _c("units").sum(),
+        *(_c(name).sum() for name in events),
+        *(_c(f"knows_{name}").any() for name in events),
+        n_sellers=pl.len().cast(pl.Int64),
+        largest=largest.first(),
+        second=largest.get(1, null_on_oob=True).fill_null(0),
+    )
+    months = _c("units") / (_DAY_UNITS * DAYS_PER_MONTH)
+    rates = {
+        rate: pl.when(_c(f"knows_{name}") & (months > 0)).then(1000 * _c(name) / months)
+        for rate, name in zip(("churn_rate", "complaint_rate"), events, strict=True)
+    }
+    shown = cells.join(accounts.collect(engine="streaming"), on=_CELL, how="left").filter(~is_small())
+    people = sellers.group_by("team").agg(n_sellers=_c("rep_id").n_unique().cast(pl.Int64))
+    counted = people.join(of_team.collect(engine="streaming"), on="team", how="left").sort("team")
+    return shown.lazy().select(*_CELL, **rates), counted
 
 
 def _last_quarter(last_whole_month: str, fiscal_start_month: int) -> int:
