@@ -104,8 +104,8 @@ def _write(series: TeamSeries, leading: str, following: str, lead: Lead) -> dict
     }
     return {
         "link": " to ".join(sorted((SERIES[leading], SERIES[following]), key=STAGES.index)),
-        "leading": leading,
-        "following": following,
+        "leading_series": leading,
+        "following_series": following,
         "lag_quarters": lead.lag,
         "is_claimed_order": STAGES.index(SERIES[leading]) < STAGES.index(SERIES[following]),
         **{name: None if np.isnan(value) else value for name, value in numbers.items()},

@@ -119,9 +119,9 @@ VOICE: tuple[Column, ...] = (
     *share(composite_weight="Weight of each of these parts in the composite."),
     # ---- lead and lag -----------------------------------------------------------------------------------------------------
     Column("link", Kind.CATEGORY, "Which stages the two series belong to, in the claimed order.", values=("pay to behaviour", "behaviour to outcome", "pay to outcome")),
-    category("leading", "Series whose past is looked at.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
-    category("following", "Series that is to be told from it.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
-    Column("lag_quarters", Kind.COUNT, "Quarters that `leading` lies before `following`.", "quarters", minimum=1),
+    category("leading_series", "Series whose past is looked at.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
+    category("following_series", "Series that is to be told from it.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
+    Column("lag_quarters", Kind.COUNT, "Quarters that `leading_series` lies before `following_series`.", "quarters", minimum=1),
     Column("is_claimed_order", Kind.FLAG, "Whether the row runs as the claim has it: pay before behaviour before outcome; the other rows run back."),
     Column("teams", Kind.COUNT, "Teams compared.", "teams", minimum=0),
     Column("lead_null_reason", Kind.TEXT, "Why there is no estimate: too_few_units (under 8 teams), too_few_periods (under 6 quarters with their past known), no_variation, few_people."),

@@ -147,13 +147,13 @@ LEAD_LAGS = Table(
     "lead_lags",
     title="What moves first: pay, behaviour or outcomes.",
     grain="one row per leading series, following series and lag in quarters",
-    key=("leading", "following", "lag_quarters"),
+    key=("leading_series", "following_series", "lag_quarters"),
     columns=(
-        *pick(VOCABULARY, "link!! leading!! following!! lag_quarters!! is_claimed_order!!"),
+        *pick(VOCABULARY, "link!! leading_series!! following_series!! lag_quarters!! is_claimed_order!!"),
         *(
             replace(VOCABULARY[name], description=text, unit=_IN_DEVIATIONS, minimum=None)
             for name, text in (
-                ("estimate", "What `leading` told of `following` beyond the past of both, within teams and quarters."),
+                ("estimate", "What `leading_series` told of `following_series` beyond the past of both, within teams and quarters."),
                 ("estimate_lo", "Lower end of the 95 % interval of `estimate`, clustered by team."),
                 ("estimate_hi", "Upper end of the 95 % interval of `estimate`, clustered by team."),
             )
@@ -167,13 +167,13 @@ LEAD_LAGS = Table(
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | (_c("estimate").is_null() & _c("n").is_null()), SUPPRESSED_IS_NULL),
-        Rule("no_series_leads_itself", _c("leading") != _c("following"), "Its own past is held fixed."),
+        Rule("no_series_leads_itself", _c("leading_series") != _c("following_series"), "Its own past is held fixed."),
         Rule("what_has_no_number_says_why", _c("estimate").is_not_null() | _c("lead_null_reason").is_not_null(), "Never null, never silent."),
         Rule("estimates_come_whole", _c("estimate").is_null() == _c("p_value").is_null(), "No estimate without its uncertainty."),
         _holds("estimate"),
     ),
     audience=Audience.WIDE,
-    query="SELECT link, leading, following, lag_quarters, estimate, estimate_lo, estimate_hi, q_value, sentence FROM marts.lead_lags ORDER BY link, is_claimed_order DESC, leading, following, lag_quarters",
+    query="SELECT link, leading_series, following_series, lag_quarters, estimate, estimate_lo, estimate_hi, q_value, sentence FROM marts.lead_lags ORDER BY link, is_claimed_order DESC, leading_series, following_series, lag_quarters",
     do_not="Do not read a lead as a cause, and do not read one direction without the other: where both tell, neither leads.",
 )  # fmt: skip
 

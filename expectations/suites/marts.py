@@ -153,7 +153,7 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
     ),
     "marts/lead_lags": (
         several_values(
-            "more_than_one_series_is_followed", "leading", 2, "A series can't lead itself.", severity=Severity.BLOCK,
+            "more_than_one_series_is_followed", "leading_series", 2, "A series can't lead itself.", severity=Severity.BLOCK,
         ),
         between(
             "no_lead_is_fifty_deviations", "estimate", -50, 50,

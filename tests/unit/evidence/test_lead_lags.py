@@ -92,8 +92,8 @@ def series_of(tables: dict[str, np.ndarray]) -> TeamSeries:
 
 def row(table: pl.DataFrame, leading: str, following: str, lag: int = 1) -> dict[str, Any]:
     return table.row(
-        by_predicate=(pl.col("leading") == leading)
-        & (pl.col("following") == following)
+        by_predicate=(pl.col("leading_series") == leading)
+        & (pl.col("following_series") == following)
         & (pl.col("lag_quarters") == lag),
         named=True,
     )
@@ -133,7 +133,7 @@ def test_the_table_says_the_same_through_the_marts(frame_of: FrameOf) -> None:
     rows = marts(tables)
     found = publish(frame_of, rows)
     assert set(found["link"]) == {"pay to behaviour", "behaviour to outcome", "pay to outcome"}
-    assert "complaint_rate" not in set(found["leading"])  # no source of them
+    assert "complaint_rate" not in set(found["leading_series"])  # no source of them
     first = row(found, *CHAIN[0])
     plain = row(find_leads(series_of(tables)).collect(), *CHAIN[0])
     assert first["estimate"] == pytest.approx(plain["estimate"], rel=1e-6)

@@ -138,7 +138,13 @@ VOICE_DEFECTS: list[tuple[str, str, list[object], list[object], str]] = [
         [0.5, 12.0],
         "no_team_is_ten_deviations_from_the_others",
     ),
-    ("lead_lags", "leading", ["emcr_mean", "churn_rate"], ["emcr_mean"], "more_than_one_series_is_followed"),
+    (
+        "lead_lags",
+        "leading_series",
+        ["emcr_mean", "churn_rate"],
+        ["emcr_mean"],
+        "more_than_one_series_is_followed",
+    ),
     ("lead_lags", "estimate", [0.2, -0.2], [0.2, -80.0], "no_lead_is_fifty_deviations"),
 ]
 
