@@ -58,7 +58,8 @@ def customer_distance(
     One row per segment and calendar month, `all` for either. Steps: follow who looks after each customer while it is one; walk
     the reporting tree as of each day; average the degrees over customer days, and over the revenue of the deals active on
     them; count changes of owner and executive contact; multiply what leaves each hop within 90 days. A root that nobody marked as board
-    counts as one (`is_board_assumed`); days without a path to the board (`placed_share`) are in no average.
+    counts as one (`is_board_assumed`); of two managers at once the one who came last counts; a circle, a manager without a line and a gap
+    have no path to the board, and such days (`placed_share` tells how few are left) are in no average; no depth is too deep.
 
     Do not read `fidelity` as the share of all that customers said: it begins with what was written down.
     """

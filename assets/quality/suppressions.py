@@ -38,6 +38,7 @@ def suppressions(
     unmet_needs: pl.LazyFrame,
     market_shifts: pl.LazyFrame,
     selling_style: pl.LazyFrame,
+    lead_lags: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
 
@@ -57,5 +58,6 @@ def suppressions(
             "unmet_needs": unmet_needs,
             "market_shifts": market_shifts.with_columns(dimension=pl.lit("theme")),
             "selling_style": selling_style.with_columns(dimension=pl.lit("team")),
+            "lead_lags": lead_lags.with_columns(dimension=_c("link")),
         }
     )
