@@ -16,7 +16,7 @@ from assets.evidence.mediations import list_mediations
 from assets.evidence.move_rows import list_move_rows
 from assets.evidence.panels import Panel, build_panel, complaints_before, describe_deals
 from assets.evidence.retention import follow_deals
-from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_nothing
+from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_hidden, say_nothing
 from assets.evidence.specifications import (
     EXPOSURES,
     MATURE_SHARE,
@@ -28,7 +28,7 @@ from assets.evidence.specifications import (
     Specification,
     specifications_of,
 )
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.false_discovery import adjust_p_values
 from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
@@ -93,9 +93,8 @@ def estimate_effects(
             continue
         if "owner_rep_id" in panel.rows.columns:
             for exposure in OWNER_EXPOSURES:
-                found = list(
-                    _estimate(panel.of_owners(), None, outcome, exposure, has_pay=has_pay, company=company)
-                )
+                known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)
+                found = list(_estimate(panel.of_owners(), None, outcome, exposure, known, has_pay=has_pay))
                 rows += _compare_signs(found)
         before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
         for exposure in EXPOSURES:
@@ -237,12 +236,14 @@ def _write(row: _Row) -> dict[str, Any]:
         "estimator": estimate.estimator,
         "scale": f"{scale} {row.exposure.contrast}",
         "assumptions": "; ".join(assumptions),
-        "warnings": ", ".join(sorted(row.cautions)),
         "suppressed": row.suppressed,
-        "sentence": say_nothing(row.outcome, row.exposure, () if row.suppressed else row.cautions),
     }
-    if row.suppressed:
-        return words
+    if row.suppressed:  # what was noticed about so few people would tell of them, too
+        return words | {"warnings": "", "sentence": say_hidden(row.outcome, row.exposure)}
+    words |= {
+        "warnings": ", ".join(sorted(row.cautions)),
+        "sentence": say_nothing(row.outcome, row.exposure, row.cautions),
+    }
     sizes = {
         "n": estimate.n,
         "events": estimate.events,

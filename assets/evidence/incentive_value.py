@@ -11,7 +11,7 @@ from assets.evidence.dimensions import find_present, number_words
 from assets.evidence.group_sizes import hide_groups
 from assets.evidence.marginal_value import value_moves
 from assets.evidence.sentences import say_average
-from assets.evidence.suppression import DOMINANCE, blank, count_people, is_small
+from assets.evidence.suppression import DOMINANCE, Additive, blank, count_people, hide_small_cells
 from assets.evidence.value_accounts import (
     AMOUNTS,
     GAIN,
@@ -29,6 +29,8 @@ _NUMBERS: Final = (
     *AMOUNTS, "net_value", "net_value_per_dollar", "net_value_per_dollar_lo", "net_value_per_dollar_hi", "n", "n_accounts",
     "n_sellers",
 )  # fmt: skip
+_ANY: Final = {"plan_id": pl.lit(""), "tier": pl.lit(-1, pl.Int64)}
+"""Stands for all plans, or all tiers: no name of any."""
 _c = pl.col
 
 
@@ -83,8 +85,7 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
         currency: of the amounts.
 
     Returns:
-        The columns of the contract INCENTIVE_VALUE, sorted by key. Nothing adds up to a published total, so a hidden row
-        needs no other row to protect it.
+        The columns of the contract INCENTIVE_VALUE, sorted by key.
     """
     if rows.is_empty():
         return INCENTIVE_VALUE.empty()
@@ -110,20 +111,18 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
         clusters=placed["rep_id"].n_unique(),
         cells=len(cells),
     )
-    plans, tiers = (hidden.filter(_c("dimension") == d)["value"].implode() for d in ("plan", "tier"))
-    kept_apart = _c("plan_id").is_in(plans) | _c("tier").cast(pl.String).is_in(tiers)
     money = [
         (_c(name).cast(pl.Decimal(38, 2)) / 100).cast(pl.Decimal(18, 2)).alias(name)
         for name in (*AMOUNTS, "net_value")
     ]
     return (
-        cells.with_columns(
+        _hide(cells, hidden)
+        .with_columns(
             pl.Series("net_value_per_dollar_lo", low).fill_nan(None),
             pl.Series("net_value_per_dollar_hi", high).fill_nan(None),
             net_value_per_dollar=pl.when(_c("incentive_paid") > 0).then(
                 _c("net_value") / _c("incentive_paid")
             ),
-            suppressed=is_small() | _c("dominated").fill_null(value=False) | kept_apart,
             currency=pl.lit(currency),
             evidence_level=pl.lit(LEVEL, pl.Int64),
             plan_change=pl.lit(None, pl.String),
@@ -136,3 +135,33 @@ def value_tiers(rows: pl.DataFrame, hidden: pl.DataFrame, currency: str) -> pl.L
         .select(INCENTIVE_VALUE.schema.names())
         .sort(KEY)
     )
+
+
+def _hide(cells: pl.DataFrame, hidden: pl.DataFrame) -> pl.DataFrame:
+    """Mark rows that stay hidden: small, dominated by deals or by pay, of a plan or tier that other tables hide, or protectors.
+
+    No total is published here, but `churn_by_incentive` tells how many mature deals a plan and a tier have.
+    """
+    plans, tiers = (hidden.filter(_c("dimension") == d)["value"].implode() for d in ("plan", "tier"))
+    kept_apart = _c("plan_id").is_in(plans) | _c("tier").cast(pl.String).is_in(tiers)
+    key = list(KEY)
+    sizes = cells.select(
+        *key, "n", "n_accounts", "largest", "second", is_known=False,
+        n_sellers=pl.when(_c("dominated").fill_null(value=False)).then(0).otherwise("n_sellers"),
+    )  # fmt: skip
+    known = pl.lit(value=True)
+    totals = [
+        sizes.group_by(name).agg(_c("n").sum()).with_columns(is_known=known, **{other: _ANY[other]})
+        for name, other in (key, key[::-1])
+    ]
+    every = pl.concat([sizes, *totals], how="diagonal_relaxed")
+    equations = pl.concat(
+        every.filter(_c(name) != _ANY[name]).select(
+            *key, equation=pl.format(f"{name} {{}}", name), is_total=_c(other) == _ANY[other]
+        )
+        for name, other in (key, key[::-1])
+    )
+    marked = hide_small_cells(
+        every, equations, key, additive=[Additive("n")], always=cells.filter(kept_apart).select(key)
+    )
+    return cells.join(marked.select(*key, "suppressed"), on=key, how="left", maintain_order="left")

@@ -25,8 +25,8 @@ from assets.evidence.moves import (
 )
 from assets.evidence.plan_changes import FEW_ON_A_SIDE, FEW_SELLERS, PRE_TREND_P, fit_cells, make_cells
 from assets.evidence.sentences import Bought, say_bought
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
 from assets.evidence.value_accounts import FOLLOWED_DAYS, GAIN
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.event_study import EventStudy
 from assets.methods.fieller import divide_estimates
 from expectations.cautions import Caution

@@ -17,10 +17,10 @@ import polars as pl
 from assets.evidence.estimates import MIN_EVENTS, number_words
 from assets.evidence.sentences import Via, say_mediation
 from assets.evidence.specifications import EXPOSURES, MATURE_SHARE, Exposure
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.bands import inverted_cdf
 from assets.methods.clusters import FEW_CLUSTERS
 from assets.methods.design import EstimationError
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.mediation import Mediation, Path, decompose_association
 from assets.methods.poisson import mark_levels
 from assets.methods.rates import e_value, e_value_bound

@@ -6,7 +6,7 @@ and calendar months. The one design here in which the firm, not the seller, chos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Final, Literal
@@ -16,6 +16,7 @@ import polars as pl
 from assets.company import Company
 from assets.evidence.moves import (
     ALL_MOVES,
+    QUARTERS,
     cast_roles,
     cut_days,
     list_designs,
@@ -24,10 +25,11 @@ from assets.evidence.moves import (
     pretend_earlier,
     relative_quarter,
 )
-from assets.evidence.sentences import Change, say_change
+from assets.evidence.sentences import Change, say_change, say_hidden_change
 from assets.evidence.specifications import MATURE_SHARE
-from assets.evidence.suppression import MIN_SELLERS
-from assets.methods.event_study import Contrast, EventRows, EventStudy, fit_event_study
+from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.methods.disclosure import MIN_SELLERS
+from assets.methods.event_study import UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
 from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
 from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
@@ -98,10 +100,15 @@ def estimate_plan_changes(
         .collect()
     )
     spans = list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    followed = [
+        move
+        for change, treated in list_designs(moves)
+        for move in _follow(change, treated, moves, deals, spans)
+    ]
     rows = [
         row
-        for change, treated in list_designs(moves)
-        for row in _estimate(change, treated, moves, deals, spans)
+        for move, hidden in zip(followed, _hide(followed), strict=True)
+        for row in _estimate(move, hidden=hidden)
     ]
     return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
@@ -112,9 +119,30 @@ ESTIMATOR: Final = "interaction-weighted event study (Sun and Abraham 2021), wit
 ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody sold differently because the move was coming; moves of some sellers did not touch the others"
 
 
-def _estimate(
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """An outcome around a kind of move.
+
+    Attributes:
+        cells: from `make_cells`.
+        n: deals behind it; `n_accounts` customers behind them; `events` where the outcome is a share of deals.
+        mature_share: of the deals, those that tell; None where nothing has to mature.
+        sizes: of the moved and of the compared, for `hide_small_cells`.
+    """
+
+    change: str
+    outcome: Followed
+    cells: pl.DataFrame
+    n: int
+    n_accounts: int
+    events: int | None
+    mature_share: float | None
+    sizes: dict[str, int]
+
+
+def _follow(
     change: str, treated: pl.DataFrame, moves: pl.DataFrame, deals: pl.DataFrame, spans: pl.DataFrame
-) -> Iterator[dict[str, object]]:
+) -> Iterator[_Move]:
     people = cast_roles(treated, moves, spans)
     followed = (
         deals.lazy()
@@ -126,37 +154,90 @@ def _estimate(
     for outcome in FOLLOWED:
         known = followed.filter(_c(outcome.name).is_not_null())
         cells = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
-        study, placebo = fit_cells(cells), fit_cells(pretend_earlier(cells))
-        hidden = min(study.n_treated, study.n_compared) < MIN_SELLERS
         is_share = outcome.kind == "share"
-        events = int(known[outcome.name].sum()) if is_share else None
-        too_few = events is not None and events < FEW_EVENTS
-        mature = known.height / followed.height if is_share and followed.height else None
-        cautions = _warn(study, outcome, few_events=too_few, mature=mature)
-        sizes: dict[str, object] = {
-            "n": known.height, "events": events, "n_treated": study.n_treated, "n_compared": study.n_compared,
-            "n_accounts": known["account_id"].n_unique(), "mature_share": mature,
-            "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
-        }  # fmt: skip
-        facts: dict[str, object] = {
-            **(dict.fromkeys(sizes) if hidden else sizes),
-            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
-            "assumptions": ASSUMPTIONS, "warnings": ", ".join(sorted(cautions)), "suppressed": hidden,
-        }  # fmt: skip
-        terms: list[tuple[str, int | None, Contrast]] = [
-            ("average", None, study.average),
-            ("placebo", None, placebo.average),
-        ]
-        terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
-        for term, relative, contrast in terms:
-            shown = _NOTHING if hidden or too_few else contrast
-            more = _rate_strength(shown, study.treated_mean) if term == "average" and is_share else {}
-            said = Change(
-                None if change == ALL_MOVES else change, outcome.words, outcome.shown, term, relative, known.height,
-                study.n_treated, study.n_compared, study.pre_trend_p, mature, more.get("e_value"), frozenset(cautions),
-            )  # fmt: skip
-            yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
-                   "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip
+        yield _Move(
+            change,
+            outcome,
+            cells,
+            n=known.height,
+            n_accounts=known["account_id"].n_unique(),
+            events=int(known[outcome.name].sum()) if is_share else None,
+            mature_share=known.height / followed.height if is_share and followed.height else None,
+            sizes=_count_people(known, cells),
+        )
+
+
+def _count_people(deals: pl.DataFrame, cells: pl.DataFrame) -> dict[str, int]:
+    """The smaller side's people; a seller without a deal counts among them, too."""
+    is_moved = _c("cohort") != UNTREATED
+    behind = deals.group_by(moved=is_moved).agg(count_people())
+    moved, compared = (
+        behind.filter(_c("moved") == side).drop("moved").to_dicts() or [dict.fromkeys(behind.columns[1:], 0)]
+        for side in (True, False)
+    )
+    sellers = dict(cells.group_by(moved=is_moved).agg(_c("unit").n_unique()).iter_rows())
+    n_moved, n_compared = (sellers.get(side, 0) for side in (True, False))
+    sizes = moved[0] | {"n_moved": n_moved, "n_sellers": n_moved}
+    if n_compared:  # nobody to compare with is nobody to protect
+        sizes["n_sellers"] = min(n_moved, n_compared)
+        sizes["n_accounts"] = min(moved[0]["n_accounts"], compared[0]["n_accounts"])
+    return {name: int(n) for name, n in sizes.items()}
+
+
+def _hide(moves: Sequence[_Move]) -> list[bool]:
+    """Which outcomes of which moves stay hidden: kinds of moves add up to all moves, so one small kind hides a second."""
+    key = ["change", "outcome"]
+    sized = pl.DataFrame(
+        [{"change": m.change, "outcome": m.outcome.name, **m.sizes} for m in moves],
+        schema={
+            **dict.fromkeys(key, pl.String),
+            **dict.fromkeys(("n", "n_accounts", "n_sellers", "largest", "second", "n_moved"), pl.Int64),
+        },
+    )
+    equations = sized.select(*key, equation="outcome", is_total=_c("change") == ALL_MOVES)
+    additive = [Additive("n"), Additive("n_moved", least=MIN_SELLERS)]
+    return hide_small_cells(sized, equations, key, additive=additive)["suppressed"].to_list()
+
+
+def _estimate(move: _Move, *, hidden: bool) -> Iterator[dict[str, object]]:
+    outcome, named = move.outcome, None if move.change == ALL_MOVES else move.change
+    facts: dict[str, object] = {
+        "plan_change": move.change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
+        "assumptions": ASSUMPTIONS, "suppressed": hidden,
+    }  # fmt: skip
+    if hidden:
+        sentence = say_hidden_change(named, outcome.words)
+        terms: list[tuple[str, int | None]] = [("average", None), ("placebo", None)]
+        terms += [("quarter", r) for r in range(-QUARTERS, QUARTERS)]
+        yield from (
+            {**facts, "term": term, "relative_period": r, "warnings": "", "sentence": sentence}
+            for term, r in terms
+        )
+        return
+    study, placebo = fit_cells(move.cells), fit_cells(pretend_earlier(move.cells))
+    too_few = move.events is not None and move.events < FEW_EVENTS
+    cautions = _warn(study, outcome, few_events=too_few, mature=move.mature_share)
+    facts |= {
+        "n": move.n, "events": move.events, "n_treated": study.n_treated, "n_compared": study.n_compared,
+        "n_accounts": move.n_accounts, "mature_share": move.mature_share,
+        "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
+        "warnings": ", ".join(sorted(cautions)),
+    }  # fmt: skip
+    contrasts: list[tuple[str, int | None, Contrast]] = [
+        ("average", None, study.average),
+        ("placebo", None, placebo.average),
+    ]
+    contrasts += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
+    for term, relative, contrast in contrasts:
+        shown = _NOTHING if too_few else contrast
+        is_rate = term == "average" and outcome.kind == "share"
+        more = _rate_strength(shown, study.treated_mean) if is_rate else {}
+        said = Change(
+            named, outcome.words, outcome.shown, term, relative, move.n,
+            study.n_treated, study.n_compared, study.pre_trend_p, move.mature_share, more.get("e_value"), frozenset(cautions),
+        )  # fmt: skip
+        yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
+               "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip
 
 
 _NOTHING: Final = Contrast(*(float("nan"),) * 5)

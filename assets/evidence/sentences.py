@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from assets.evidence.specifications import Exposure, Outcome, Specification
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from expectations.cautions import MEANINGS, Caution
 
 HELD: Final = {
@@ -107,8 +108,16 @@ def _list(words: list[str]) -> str:
 
 def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Caution]) -> str:
     """Why a row has no number."""
-    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "too few sellers or customers to show"
+    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "it can't be estimated from what there is"
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
+
+
+def say_hidden(outcome: Outcome, exposure: Exposure) -> str:
+    """Why a row is not shown. That is not to say that there is nothing in it."""
+    return (
+        f"Hidden: fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind {outcome.words} {exposure.contrast}. "
+        "Whether anything was found is not said."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +153,7 @@ _ORDINALS: Final = ("first", "second", "third", "fourth")
 def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
     """A row of level 4 as a sentence; `contrast` is the difference with its interval, NaN where there is none."""
     estimate, low, high = contrast
-    who = (
-        f"sellers moved from {row.change.replace(' > ', ' to ')}"
-        if row.change
-        else "sellers moved to another plan"
-    )
+    who = _name_movers(row.change)
     if isnan(estimate):
         return f"No estimate of {row.words} for {who}: too few sellers or events, or nobody to compare with."
     if row.term == "quarter" and row.relative == -1:
@@ -185,6 +190,20 @@ def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
         parts.append(f"the quarters before it {differ} (p = {row.pre_trend_p:.2g})")
     parts += [MEANINGS[c] for c in sorted(row.cautions)]
     return "; ".join([*parts, "not evidence on any individual"]) + "."
+
+
+def say_hidden_change(change: str | None, words: str) -> str:
+    """Why a row of level 4 is not shown."""
+    return (
+        f"Hidden: {words} for {_name_movers(change)}. Fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind it, or "
+        "it would give such a group away; whether anything was found is not said."
+    )
+
+
+def _name_movers(change: str | None) -> str:
+    return (
+        f"sellers moved from {change.replace(' > ', ' to ')}" if change else "sellers moved to another plan"
+    )
 
 
 def _when(row: Change) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from assets.evidence.suppression import hide_small_cells
+from assets.evidence.suppression import Additive, hide_small_cells
 from assets.incentives.pay_thresholds import CAP, PREDICTED
 from assets.methods.bunching import Layout, Side, can_fit, fit_bunching, lay_bins, resample_residuals
 from assets.methods.density import JUMP_P, find_density_jump
@@ -202,6 +202,11 @@ class _Cells:
     def n_sellers(self) -> int:
         return int(self.own.shape[0])
 
+    def rank_sellers(self) -> Row:
+        """How many periods the two sellers with most have."""
+        most = np.sort(self.own.sum(axis=1))[::-1][:2].astype(np.int64).tolist()
+        return dict(zip(("largest", "second"), [*most, 0, 0], strict=False))
+
     def draw(self) -> Floats:
         """Counts by bin of the grid, the data first, then with sellers drawn anew."""
         return draw_totals(self.own, REPLICATES, _seed(self.place, "sellers"))
@@ -230,15 +235,18 @@ def _seed(place: Place, *names: str) -> int:
 def _hide(cells: Sequence[_Cells]) -> list[str | None]:
     """Why each place is hidden, None where it is not. Plans add up to all of them, so one small plan hides a second."""
     keys = pl.DataFrame(
-        [{**c.place.key, "n_sellers": c.n_sellers, "n_accounts": c.n} for c in cells],
-        schema={"plan_id": pl.String, "component": pl.String, "threshold": pl.Int64, "n_sellers": pl.Int64, "n_accounts": pl.Int64},
+        [{**c.place.key, "n_sellers": c.n_sellers, "n_accounts": c.n, "n": c.n, **c.rank_sellers()} for c in cells],
+        schema={
+            "plan_id": pl.String, "component": pl.String,
+            **dict.fromkeys(("threshold", "n_sellers", "n_accounts", "n", "largest", "second"), pl.Int64),
+        },
     )  # fmt: skip
     equations = keys.select(
         *CELL,
         equation=pl.concat_str(_c("component"), _c("threshold").cast(pl.String), separator=" "),
         is_total=_c("plan_id") == ALL_PLANS,
     )
-    few = hide_small_cells(keys, equations, CELL)["suppressed"]
+    few = hide_small_cells(keys, equations, CELL, additive=[Additive("n")])["suppressed"]
     return [
         "few_people" if hidden else "too_few_seller_periods" if cell.n < MIN_SELLER_PERIODS else None
         for cell, hidden in zip(cells, few, strict=True)

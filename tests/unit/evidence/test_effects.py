@@ -236,7 +236,8 @@ def test_few_sellers_are_warned_of_and_four_are_hidden(frame_of, known) -> None:
         "n_accounts",
     )
     assert {found[name] for name in numbers} == {None}
-    assert "too few sellers" in found["sentence"]
+    assert found["sentence"].startswith("Hidden: fewer than 5 sellers or 10 customers")
+    assert found["warnings"] == ""
 
 
 def test_unknown_knowledge_time_and_young_cohorts_are_warned_of(frame_of, firm, known) -> None:
