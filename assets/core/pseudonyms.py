@@ -25,6 +25,9 @@ _BYTES = 10  # 80 bits: among a million people two share a pseudonym with probab
 DOMAINS: dict[str, str] = dict.fromkeys(("rep_id", "manager_id", "actor_id", "owner_rep_id"), "rep")
 """What a column's ids name. Columns of one domain join; equal ids in different domains get different pseudonyms."""
 
+ROTATION = pl.Schema({"domain": pl.String(), "was": pl.String(), "now": pl.String()})
+"""Pseudonyms of the same ids under two keys; no id is in it."""
+
 
 def domain_of(column: str) -> str:
     """The domain of a column: what it names, by default its own name without `_id`."""
@@ -56,7 +59,7 @@ def list_kinds(table: Table, tables: Mapping[str, Table]) -> dict[str, IdKind]:
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """The firm's key. It appears in no representation of this object.
+    """The firm's key. It appears in no representation of this object. `previous`: the key before it, while it is rotated.
 
     Attributes:
         kinds: ids that stand under pseudonyms beside those of people.
@@ -66,6 +69,7 @@ class Pseudonyms:
 
     key: bytes = field(repr=False)
     kinds: frozenset[IdKind] = frozenset()
+    previous: Pseudonyms | None = None
 
     def __post_init__(self) -> None:
         if len(self.key) < _SHORTEST_KEY:
@@ -75,6 +79,16 @@ class Pseudonyms:
     def fingerprint(self) -> str:
         """Tells keys, and what they are used on, apart without telling them: part of the key of every version with pseudonyms."""
         return self._digest("fingerprint", " ".join(".".join(kind) for kind in sorted(self.kinds))).hex()
+
+    @property
+    def key_id(self) -> str:
+        """Names the key in manifests, for people, whatever it is used on."""
+        return self._digest("fingerprint", "").hex()[:8]
+
+    @property
+    def recipe(self) -> str:
+        """All that a version with pseudonyms depends on: the key, and the one before where both are told."""
+        return self.fingerprint + (f" after {self.previous.fingerprint}" if self.previous else "")
 
     def of(self, domain: str, value: str) -> str:
         """The pseudonym of one id: the domain's first letter, `_`, 16 letters and digits."""
@@ -99,6 +113,13 @@ class Pseudonyms:
         distinct = ids.drop_nulls().unique().sort()
         names = [self.of(domain, value) for value in distinct.to_list()]
         return pl.DataFrame({ids.name: distinct, "_pseudonym": pl.Series(names, dtype=pl.String())})
+
+    def rotation(self, domain: str, ids: pl.Series) -> pl.DataFrame:
+        """What ids were called under the previous key, and what now (schema ROTATION)."""
+        now = self.table(domain, ids)
+        was = self.previous.table(domain, ids) if self.previous else now.clear()
+        both = was.rename({"_pseudonym": "was"}).join(now.rename({"_pseudonym": "now"}), on=ids.name)
+        return both.select(pl.lit(domain).alias("domain"), "was", "now")
 
     def _digest(self, domain: str, value: str) -> bytes:
         # a zero byte can't occur in a domain, so no two (domain, value) give one message

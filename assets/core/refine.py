@@ -19,7 +19,7 @@ from assets.core import identities, moments, settle
 from assets.core.groups import GroupCheck
 from assets.core.identities import Counts, MoneyIdentity
 from assets.core.parse import parse
-from assets.core.pseudonyms import Pseudonyms
+from assets.core.pseudonyms import ROTATION, Pseudonyms
 from assets.core.reading import WARNING_PREFIX, Parsed, with_steps
 from assets.core.settle import COLUMN, REASON, VALUE
 from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError
@@ -41,7 +41,8 @@ class Refined:
 
     `frame` has the contract's schema, sorted by its row key; where it stands on the spill file it is in no order, for such a
     table is cut by month and sorted then. It can be scanned more than once. `seen` has the key of every record that could be
-    read, kept or not, on the same ground; people are under their pseudonyms in both. `rejects` has the schema
+    read, kept or not, on the same ground; people are under their pseudonyms in both, and `rotation` (schema
+    `assets.core.pseudonyms.ROTATION`) says what they were called under the previous key. `rejects` has the schema
     `assets.landing.REJECTS`. `duplicates` has the schema
     `assets.core.settle.DUPLICATES`. `coercions` and `warnings` count by name (`column: what was done`).
     """
@@ -52,6 +53,7 @@ class Refined:
     seen: pl.LazyFrame
     rejects: pl.DataFrame
     duplicates: pl.DataFrame
+    rotation: pl.DataFrame
     counts: Counts
     money: tuple[MoneyIdentity, ...]
     coercions: Mapping[str, int]
@@ -135,6 +137,7 @@ def refine(
         seen=_under_pseudonyms(rows.select(contract.key), pseudonyms, domains),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
+        rotation=_rotation(kept, pseudonyms, domains),
         counts=counts,
         money=money,
         coercions=dict(sorted(coercions.items())),
@@ -292,6 +295,18 @@ def _under_pseudonyms(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mappi
         rows = rows.join(names, on=column, how="left").with_columns(pl.col("_pseudonym").alias(column))
         rows = rows.drop("_pseudonym")
     return rows
+
+
+def _rotation(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mapping[str, str]) -> pl.DataFrame:
+    """Old and new pseudonyms of whatever has one; none while one key is all there is."""
+    found = [pl.DataFrame(schema=ROTATION)]
+    present = rows.collect_schema()
+    for column, domain in domains.items() if pseudonyms.previous is not None else ():
+        ids = rows.select(column).unique().collect()[column]
+        if isinstance(present[column], pl.List):
+            ids = ids.explode(empty_as_null=False)
+        found.append(pseudonyms.rotation(domain, ids))
+    return pl.concat(found).unique().sort("domain", "was")
 
 
 def _rejects(rejected: pl.DataFrame, landed: Landed) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from assets.evidence.specifications import (
     EXPOSURES,
     MATURE_SHARE,
     OUTCOMES,
+    OWNER_EXPOSURES,
     SEPARATION,
     Exposure,
     Outcome,
@@ -90,6 +91,11 @@ def estimate_effects(
         panel = build_panel(outcome, deals, feedback_hops, company)
         if panel is None:
             continue
+        if "owner_rep_id" in panel.rows.columns:
+            for exposure in OWNER_EXPOSURES:
+                known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)
+                found = list(_estimate(panel.of_owners(), None, outcome, exposure, known, has_pay=has_pay))
+                rows += _compare_signs(found)
         before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
         for exposure in EXPOSURES:
             known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)

@@ -7,16 +7,18 @@ of deals and months only where an estimator needs that. No estimate is made here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from assets.company import Company
+from assets.core.deals import fiscal_quarter
 from assets.evidence.retention import follow_deals
 from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, Outcome
 from assets.methods.clusters import Flags, Floats
+from assets.outcomes.ownership import add_owner_intensity
 from assets.voice.hops import observation_end
 
 _c = pl.col
@@ -69,6 +71,11 @@ class Panel:
         return Panel(
             self.rows.filter(kept), self.events[mask], self.risk[mask], self.planned[mask], self.mature_share, self.noun
         )  # fmt: skip
+
+    def of_owners(self) -> Panel:
+        """The same rows as of who looked after the customer: the owner in the seller's place, and the quarter it was said in."""
+        seen = self.rows.with_columns(rep_id="owner_rep_id", period="owner_period")
+        return replace(self, rows=seen).take(seen["rep_id"].is_not_null())
 
 
 def describe_deals(deal_outcomes: pl.LazyFrame, deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
@@ -192,12 +199,24 @@ def _follow_feedback(
     """What customers said at least a horizon before the end, until it was written down.
 
     What is not yet written down is not in the data, so fresh items would look fast; those of which every wait up to the horizon
-    could have been seen are not truncated.
+    could have been seen are not truncated. Beside the deal's facts stand `owner_rep_id`, `owner_emcr` and `owner_period`: who looked
+    after the customer when it was said, how that person was paid in that month, and the fiscal quarter.
     """
     end = observation_end(company, "feedback")
-    captured = feedback_hops.filter(_c("hop") == "captured")
+    captured = add_owner_intensity(
+        feedback_hops.filter(_c("hop") == "captured"), deals, "entered_at", company.timezone
+    )
+    said_on = _c("entered_at").dt.convert_time_zone(company.timezone).dt.date()
     items = (
-        captured.select("feedback_id", "opportunity_id", "entered_at", "days")
+        captured.select(
+            "feedback_id",
+            "opportunity_id",
+            "entered_at",
+            "days",
+            "owner_rep_id",
+            "owner_emcr",
+            owner_period=fiscal_quarter(said_on, company.fiscal_start_month),
+        )
         .join(deals, on="opportunity_id", how="inner")
         .sort("feedback_id")
         .collect()

@@ -101,14 +101,14 @@ def estimate_plan_changes(
     )
     spans = list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
     followed = [
-        one
+        move
         for change, treated in list_designs(moves)
-        for one in _follow(change, cast_roles(treated, moves, spans), deals)
+        for move in _follow(change, treated, moves, deals, spans)
     ]
     rows = [
         row
-        for one, hidden in zip(followed, _hide(followed), strict=True)
-        for row in (_say_hidden(one) if hidden else _estimate(one))
+        for move, hidden in zip(followed, _hide(followed), strict=True)
+        for row in _estimate(move, hidden=hidden)
     ]
     return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
@@ -120,66 +120,75 @@ ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
+class _Move:
     """An outcome around a kind of move.
 
     Attributes:
-        sums: from `make_cells`.
-        sizes: of the moved and of the compared, as `hide_small_cells` takes them.
-        n: deals that tell of the outcome; `n_accounts` their customers, `mature_share` their share where the outcome is a share.
-        events: deals with the event, where the outcome is a share.
+        cells: from `make_cells`.
+        n: deals behind it; `n_accounts` customers behind them; `events` where the outcome is a share of deals.
+        mature_share: of the deals, those that tell; None where nothing has to mature.
+        sizes: of the moved and of the compared, for `hide_small_cells`.
     """
 
-    outcome: Followed
     change: str
-    sums: pl.DataFrame
-    sizes: dict[str, int]
+    outcome: Followed
+    cells: pl.DataFrame
     n: int
     n_accounts: int
-    mature_share: float | None
     events: int | None
+    mature_share: float | None
+    sizes: dict[str, int]
 
 
-def _follow(change: str, people: pl.DataFrame, deals: pl.DataFrame) -> Iterator[_Cells]:
+def _follow(
+    change: str, treated: pl.DataFrame, moves: pl.DataFrame, deals: pl.DataFrame, spans: pl.DataFrame
+) -> Iterator[_Move]:
+    people = cast_roles(treated, moves, spans)
     followed = (
         deals.lazy()
         .join(people.lazy(), on="rep_id")
-        .filter(_c("closed_on").is_between("from_on", "until_on", closed="left"))
+        .filter(_c("closed_on") >= _c("from_on"), _c("closed_on") < _c("until_on"))
         .with_columns(month=_c("closed_on").dt.month_start(), relative=relative_quarter("closed_on"))
         .collect()
     )
     for outcome in FOLLOWED:
         known = followed.filter(_c(outcome.name).is_not_null())
-        sums = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
+        cells = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
         is_share = outcome.kind == "share"
-        yield _Cells(
-            outcome, change, sums, _count_sides(known, sums), known.height, known["account_id"].n_unique(),
-            known.height / followed.height if is_share and followed.height else None,
-            int(known[outcome.name].sum()) if is_share else None,
-        )  # fmt: skip
+        yield _Move(
+            change,
+            outcome,
+            cells,
+            n=known.height,
+            n_accounts=known["account_id"].n_unique(),
+            events=int(known[outcome.name].sum()) if is_share else None,
+            mature_share=known.height / followed.height if is_share and followed.height else None,
+            sizes=_count_people(known, cells),
+        )
 
 
-def _count_sides(known: pl.DataFrame, sums: pl.DataFrame) -> dict[str, int]:
-    behind = known.group_by(moved=_c("cohort") != UNTREATED).agg(count_people())
+def _count_people(deals: pl.DataFrame, cells: pl.DataFrame) -> dict[str, int]:
+    """The smaller side's people; a seller without a deal counts among them, too."""
+    is_moved = _c("cohort") != UNTREATED
+    behind = deals.group_by(moved=is_moved).agg(count_people())
     moved, compared = (
-        behind.filter(_c("moved") == side).to_dicts() or [dict.fromkeys(behind.columns, 0)]
+        behind.filter(_c("moved") == side).drop("moved").to_dicts() or [dict.fromkeys(behind.columns[1:], 0)]
         for side in (True, False)
     )
-    # a seller without a deal counts among the people, too
-    followed = sums.group_by(moved=_c("cohort") != UNTREATED).agg(_c("unit").n_unique())
-    n_moved, n_compared = (dict(followed.iter_rows()).get(side, 0) for side in (True, False))
+    sellers = dict(cells.group_by(moved=is_moved).agg(_c("unit").n_unique()).iter_rows())
+    n_moved, n_compared = (sellers.get(side, 0) for side in (True, False))
     sizes = moved[0] | {"n_moved": n_moved, "n_sellers": n_moved}
     if n_compared:  # nobody to compare with is nobody to protect
         sizes["n_sellers"] = min(n_moved, n_compared)
         sizes["n_accounts"] = min(moved[0]["n_accounts"], compared[0]["n_accounts"])
-    return {name: int(n) for name, n in sizes.items() if name != "moved"}
+    return {name: int(n) for name, n in sizes.items()}
 
 
-def _hide(cells: Sequence[_Cells]) -> list[bool]:
+def _hide(moves: Sequence[_Move]) -> list[bool]:
     """Which outcomes of which moves stay hidden: kinds of moves add up to all moves, so one small kind hides a second."""
     key = ["change", "outcome"]
     sized = pl.DataFrame(
-        [{"change": c.change, "outcome": c.outcome.name, **c.sizes} for c in cells],
+        [{"change": m.change, "outcome": m.outcome.name, **m.sizes} for m in moves],
         schema={
             **dict.fromkeys(key, pl.String),
             **dict.fromkeys(("n", "n_accounts", "n_sellers", "largest", "second", "n_moved"), pl.Int64),
@@ -190,45 +199,42 @@ def _hide(cells: Sequence[_Cells]) -> list[bool]:
     return hide_small_cells(sized, equations, key, additive=additive)["suppressed"].to_list()
 
 
-def _name(cells: _Cells, *, hidden: bool) -> dict[str, object]:
-    return {
-        "plan_change": cells.change, "outcome": cells.outcome.name, "scale": cells.outcome.scale, "estimator": ESTIMATOR,
-        "evidence_level": 4, "assumptions": ASSUMPTIONS, "suppressed": hidden,
+def _estimate(move: _Move, *, hidden: bool) -> Iterator[dict[str, object]]:
+    outcome, named = move.outcome, None if move.change == ALL_MOVES else move.change
+    facts: dict[str, object] = {
+        "plan_change": move.change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
+        "assumptions": ASSUMPTIONS, "suppressed": hidden,
     }  # fmt: skip
-
-
-def _say_hidden(cells: _Cells) -> Iterator[dict[str, object]]:
-    """The rows that there would be, whatever was found."""
-    change = None if cells.change == ALL_MOVES else cells.change
-    told = {"warnings": "", "sentence": say_hidden_change(cells.outcome.words, change)}
-    terms = [("average", None), ("placebo", None), *(("quarter", r) for r in range(-QUARTERS, QUARTERS))]
-    for term, relative in terms:
-        yield _name(cells, hidden=True) | told | {"term": term, "relative_period": relative}
-
-
-def _estimate(cells: _Cells) -> Iterator[dict[str, object]]:
-    outcome = cells.outcome
-    study, placebo = fit_cells(cells.sums), fit_cells(pretend_earlier(cells.sums))
-    too_few = cells.events is not None and cells.events < FEW_EVENTS
-    cautions = _warn(study, outcome, few_events=too_few, mature=cells.mature_share)
-    facts = _name(cells, hidden=False) | {
-        "n": cells.n, "events": cells.events, "n_treated": study.n_treated, "n_compared": study.n_compared,
-        "n_accounts": cells.n_accounts, "mature_share": cells.mature_share, "warnings": ", ".join(sorted(cautions)),
+    if hidden:
+        sentence = say_hidden_change(named, outcome.words)
+        terms: list[tuple[str, int | None]] = [("average", None), ("placebo", None)]
+        terms += [("quarter", r) for r in range(-QUARTERS, QUARTERS)]
+        yield from (
+            {**facts, "term": term, "relative_period": r, "warnings": "", "sentence": sentence}
+            for term, r in terms
+        )
+        return
+    study, placebo = fit_cells(move.cells), fit_cells(pretend_earlier(move.cells))
+    too_few = move.events is not None and move.events < FEW_EVENTS
+    cautions = _warn(study, outcome, few_events=too_few, mature=move.mature_share)
+    facts |= {
+        "n": move.n, "events": move.events, "n_treated": study.n_treated, "n_compared": study.n_compared,
+        "n_accounts": move.n_accounts, "mature_share": move.mature_share,
         "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
+        "warnings": ", ".join(sorted(cautions)),
     }  # fmt: skip
-    terms: list[tuple[str, int | None, Contrast]] = [
+    contrasts: list[tuple[str, int | None, Contrast]] = [
         ("average", None, study.average),
         ("placebo", None, placebo.average),
     ]
-    terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
-    for term, relative, contrast in terms:
+    contrasts += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
+    for term, relative, contrast in contrasts:
         shown = _NOTHING if too_few else contrast
-        more = (
-            _rate_strength(shown, study.treated_mean) if term == "average" and outcome.kind == "share" else {}
-        )
+        is_rate = term == "average" and outcome.kind == "share"
+        more = _rate_strength(shown, study.treated_mean) if is_rate else {}
         said = Change(
-            None if cells.change == ALL_MOVES else cells.change, outcome.words, outcome.shown, term, relative, cells.n,
-            study.n_treated, study.n_compared, study.pre_trend_p, cells.mature_share, more.get("e_value"), frozenset(cautions),
+            named, outcome.words, outcome.shown, term, relative, move.n,
+            study.n_treated, study.n_compared, study.pre_trend_p, move.mature_share, more.get("e_value"), frozenset(cautions),
         )  # fmt: skip
         yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
                "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip

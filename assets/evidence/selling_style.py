@@ -28,7 +28,11 @@ def selling_style(
     of the quarter. The composite is their mean in standard deviations over all team-quarters shown, positive for harder selling; every part is
     published beside it.
 
-    Do not read the composite across firms, or as good and bad: what it goes with is for the outcome tables to say.
+    Do not read the composite across firms, or as good and bad: what it goes with is for the outcome tables to say. How much of what goes with
+    the incentive goes through the way of selling is told deal by deal in `incentive_effects`: its rows on mediation part the
+    difference within a seller's pay period into what goes through discount, length of the cycle, a close at the period's end and
+    touches, and the direct rest; whether style moves before outcomes is told in `lead_lags`. Teams side by side tell neither:
+    they differ in more than how they sell.
     """
     teams = reps.select("rep_id", "team")
     contacts = count_contacts(activities, accounts, teams, company)

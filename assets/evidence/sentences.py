@@ -112,23 +112,12 @@ def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Cauti
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
 
 
-WHY_HIDDEN: Final = (
-    f"Fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind it, or it would give such a group away; whether "
-    "anything was found is not said."
-)
-
-
 def say_hidden(outcome: Outcome, exposure: Exposure) -> str:
     """Why a row is not shown. That is not to say that there is nothing in it."""
     return (
         f"Hidden: fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind {outcome.words} {exposure.contrast}. "
         "Whether anything was found is not said."
     )
-
-
-def say_hidden_change(words: str, change: str | None) -> str:
-    """The same of what followed a move; None: every seller's first."""
-    return f"Hidden: {words} for {_name_movers(change)}. {WHY_HIDDEN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +155,7 @@ def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
     estimate, low, high = contrast
     who = _name_movers(row.change)
     if isnan(estimate):
-        return f"No estimate of {row.words} for {who}: too few events, or nobody to compare with."
+        return f"No estimate of {row.words} for {who}: too few sellers or events, or nobody to compare with."
     if row.term == "quarter" and row.relative == -1:
         return f"The last quarter before the move: what the other quarters of {who} are compared with."
 
@@ -201,6 +190,17 @@ def say_change(row: Change, contrast: tuple[float, float, float]) -> str:
         parts.append(f"the quarters before it {differ} (p = {row.pre_trend_p:.2g})")
     parts += [MEANINGS[c] for c in sorted(row.cautions)]
     return "; ".join([*parts, "not evidence on any individual"]) + "."
+
+
+WHY_HIDDEN: Final = (
+    f"Fewer than {MIN_SELLERS} sellers or {MIN_ACCOUNTS} customers stand behind it, or it would give such a group away; whether "
+    "anything was found is not said."
+)
+
+
+def say_hidden_change(change: str | None, words: str) -> str:
+    """Why a row of level 4 is not shown."""
+    return f"Hidden: {words} for {_name_movers(change)}. {WHY_HIDDEN}"
 
 
 def _name_movers(change: str | None) -> str:

@@ -86,6 +86,7 @@ class Exposure:
         contrast: the step in a scale: "per ...".
         words: the step in a sentence: "deals closed ... had".
         is_pay: whether it needs commission data.
+        of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Exposure:
     contrast: str
     words: str
     is_pay: bool = False
+    of_owner: bool = False
 
 
 EXPOSURES: Final = (
@@ -105,6 +107,11 @@ EXPOSURES: Final = (
     Exposure("discount_share", "discount_share", 0.10, "per +10 pp discount", "at 10 pp more discount"),
     Exposure("touches_30d", "touches_30d", 5.0, "per +5 touches", "after five more outbound touches in 30 days"),
 )  # fmt: skip
+
+OWNER_EXPOSURES: Final = (
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "with customers whose owner had +10 pp higher marginal commission in the month it was said", is_pay=True, of_owner=True),
+)  # fmt: skip
+"""Of what is said, not of deals: how the one who should have heard it was paid just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +215,7 @@ def specifications_of(
             )
             if wanted:
                 chosen.append((specification, "control"))
-        elif exposure.is_pay or (
+        elif (exposure.is_pay and not exposure.of_owner) or (
             specification.name in ("unadjusted", "adjusted", *SEPARATION[:2]) and not is_mediator
         ):
             is_primary = leads and specification.name == headline

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.evidence.suppression import Additive, hide_small_cells
-from assets.incentives.pay_thresholds import PREDICTED
+from assets.incentives.pay_thresholds import CAP, PREDICTED
 from assets.methods.bunching import Layout, Side, can_fit, fit_bunching, lay_bins, resample_residuals
 from assets.methods.density import JUMP_P, find_density_jump
 from assets.methods.exact import UNIT
@@ -98,7 +98,7 @@ def list_places(periods: pl.DataFrame, thresholds: pl.DataFrame) -> list[Place]:
     """Every threshold of every plan, the quota itself, placebos; and where several plans share one, all of them together.
 
     Args:
-        periods: `rep_id`, `plan_id`, `version`, `component`, `attained`.
+        periods: `rep_id`, `plan_id`, `version`, `component`, `attained`, `cap_attained` (where the cap binds; null: nowhere).
         thresholds: from `pay_thresholds.list_thresholds`.
 
     Returns:
@@ -128,11 +128,18 @@ def _places_of_plan(
     ):
         versions.setdefault(threshold, []).append(version)
         kinds[threshold] = kind
+    capped = own.drop_nulls("cap_attained").sort("cap_attained")
+    # the median is a cap that somebody has; each period stands as far from it as from its own
+    cap = capped["cap_attained"][(capped.height - 1) // 2] if capped.height else UNIT
+    if capped.height:
+        kinds.setdefault(cap, CAP)
+    at_cap = capped.with_columns(_c("attained") - _c("cap_attained") + cap)
     bunched = {UNIT, *(place for place, kind in kinds.items() if PREDICTED[kind] != "none")}
     kinds |= {p: PLACEBO for p in PLACEBOS if p not in kinds}
     kinds.setdefault(UNIT, QUOTA)
     for threshold, kind in kinds.items():
         rows = own.filter(_c("version").is_in(versions[threshold])) if threshold in versions else own
+        rows = at_cap if kind == CAP else rows
         yield Place(
             plan_id, component, threshold, kind, tuple(sorted(bunched - {threshold})),
             rows["attained"].to_numpy(), rows["seller"].to_numpy(),

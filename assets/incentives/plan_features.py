@@ -13,7 +13,7 @@ from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.plan_schedules import KEY, PlanBook, read_plan_book
 from assets.incentives.terms import list_terms
 from assets.methods.disclosure import MIN_SELLERS
-from assets.methods.exact import as_money, whole_cents
+from assets.methods.exact import UNIT, as_money, as_units, whole_cents, whole_units
 from assets.methods.plan_shape import describe_tiers
 from assets.table import table_asset
 from expectations.contracts.incentives import PLAN_FEATURES
@@ -105,11 +105,7 @@ def describe_plans(
         .join(_contests(plans, spiffs, company), on=_PLAN, how="left")
         .join(_salaries(terms.lazy(), reps), on=_PLAN, how="left")
     )
-    lump = c("lump_bonus").fill_null(0)
-    # only what rates jump by is a share of target pay; a lump is money
-    by_rate = ((c("jump_amount") - lump).cast(pl.Float64) * c("share")).round(2).cast(pl.Decimal(18, 2))
     return rows.with_columns(
-        jump_amount=pl.when(c("share").is_null()).then("jump_amount").otherwise(by_rate + lump),
         product_id=pl.when(c("product_id") != "").then("product_id"),
         is_retroactive=c("tier_method") == "retroactive",
         has_cap=c("cap").is_not_null(),
@@ -155,25 +151,28 @@ def _median_quotas(terms: pl.DataFrame, quotas: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.DataFrame:
-    """Tiers of every schedule in money; shares of target pay become money at the median target incentive."""
+    """Tiers of every schedule in money, shares of target pay at the median target incentive; lumps are money as they are."""
     c = pl.col
     schedules = replace(
         book.schedules, rows=book.schedules.rows.join(newest.select("state"), on="state", how="semi")
     )
-    described = describe_tiers(keys.select(*KEY, "quota_amount"), schedules).drop(
-        "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
-    )
     is_factor = c("combine") == "multiplicative"
     is_target = (c("rate_basis") == "target").fill_null(value=False) | is_factor
-    incentive = c("target_incentive").cast(pl.Float64)
     # a factor has no weight: it is worth the whole target incentive while the others stand at their target
-    weight = pl.when(is_factor).then(1.0).otherwise(c("weight").cast(pl.Float64))
-    share = pl.when(~is_target).then(1.0).otherwise(incentive * weight / c("quota_amount").cast(pl.Float64))
-    shaped = described.join(keys, on=KEY).with_columns(share=share)
+    weight = pl.when(is_factor).then(pl.lit(UNIT, dtype=pl.Int64)).otherwise(whole_units(c("weight")))
+    target = whole_cents(c("target_incentive")) * weight.cast(pl.Int128)
+    worth = keys.with_columns(target_pay=as_units(pl.when(is_target).then(target)))
+    is_known = ~is_target | c("target_pay").is_not_null()
+    described = describe_tiers(worth.select(*KEY, "quota_amount", "target_pay"), schedules).drop(
+        "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
+    )
+    money = ("jump_amount", "pay_at_double", "base_rate", "accelerator_ratio", "convexity", "is_cliff")
+    shaped = described.join(worth, on=KEY).with_columns(pl.when(is_known).then(c(n)).alias(n) for n in money)
     # a plan pays its components together; tiers of single products are alternatives, not additions
+    incentive = c("target_incentive").cast(pl.Float64)
     double = c("pay_at_double").cast(pl.Float64)
-    sums = (double * c("share")).filter(c("combine") == "additive")
-    factors = (double / c("quota_amount").cast(pl.Float64)).filter(is_factor)
+    sums = double.filter(c("combine") == "additive")
+    factors = (double / incentive).filter(is_factor)
     top = (
         shaped.filter(c("tier_number") == 1, c("product_id") == "")
         .sort("state", "component")
@@ -198,8 +197,7 @@ def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.Da
             "tier_number",
             "tier_from_amount",
             "jump_amount",
-            pl.when(is_target).then("share").alias("share"),
-            (c("base_rate") * c("share")).round(8).alias("base_rate"),
+            "base_rate",
             "accelerator_ratio",
             "convexity",
             "is_cliff",

@@ -27,6 +27,7 @@ COUNTED_BY: Final = {
     "unmet_needs": _DIMENSION,
     "market_shifts": pl.lit("theme"),
     "selling_style": pl.lit("team"),
+    "lead_lags": _c("link"),
     "board_scorecard": _c("measure_name"),
 }
 """Every table that hides rows, and what its rows are counted by."""
@@ -60,6 +61,7 @@ def suppressions(
     unmet_needs: pl.LazyFrame,
     market_shifts: pl.LazyFrame,
     selling_style: pl.LazyFrame,
+    lead_lags: pl.LazyFrame,
     board_scorecard: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """Cells hidden because fewer than 5 sellers or 10 customers stand behind them, two sellers dominate, or to protect such a cell.
@@ -82,6 +84,7 @@ def suppressions(
             "unmet_needs": unmet_needs,
             "market_shifts": market_shifts,
             "selling_style": selling_style,
+            "lead_lags": lead_lags,
             "board_scorecard": board_scorecard,
         }
     )

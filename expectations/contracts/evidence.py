@@ -78,10 +78,16 @@ FEEDBACK_HOPS = Table(
     title="Where feedback waits, hop by hop.",
     grain="one row per feedback item and hop entered",
     key=("feedback_id", "hop"),
-    columns=pick(
-        VOCABULARY,
-        "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
-        "skipped_before separation_at_capture",
+    columns=(
+        *pick(
+            VOCABULARY,
+            "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
+            "skipped_before separation_at_capture",
+        ),
+        replace(
+            VOCABULARY["owner_rep_id"],
+            description="Seller who looked after the customer on the day the hop was entered; where nobody was assigned, the seller of the deal.",
+        ),
     ),
     rules=(
         Rule("nothing_leaves_before_it_enters", _c("left_at") >= _c("entered_at"), "Time runs forward."),

@@ -63,7 +63,7 @@ class SourcesReport:
 def inspect_sources(configuration: Configuration) -> SourcesReport:
     """Look at the head of every source; writes nothing that stays, and raises nothing for a bad source."""
     with tempfile.TemporaryDirectory(prefix="aftersale-check-") as folder:
-        landing = ConfiguredLanding(configuration, Path(folder))
+        landing = ConfiguredLanding(configuration, Path(folder), first_look=True)
         reports = tuple(_inspect(landing, configuration, name) for name in configuration.sources)
         landing.close()
     absent = tuple(
@@ -109,7 +109,15 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
 def _origin(source: Source) -> str:
     if source.preset is not None:
         return f"preset {source.preset}"
-    return "rows in the configuration" if source.rows is not None else "database" if source.sql else "query"
+    return (
+        "rows in the configuration"
+        if source.rows is not None
+        else "database"
+        if source.sql
+        else source.delta.path
+        if source.delta
+        else "query"
+    )
 
 
 def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, table: str) -> list[str]:
@@ -118,7 +126,11 @@ def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, ta
     if preset is None:
         return []
     entries = configuration.sources[table].entries
-    absent = [n for n in preset.objects if n not in entries or not landing.paths_if_any(table, n, entries[n])]
+    absent = [
+        n
+        for n in preset.objects
+        if n not in entries or not landing.located.paths_if_any(table, n, entries[n])
+    ]
     return [f"made without {', '.join(absent)}: what they would tell is null"] if absent else []
 
 

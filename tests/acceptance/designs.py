@@ -113,7 +113,7 @@ def find_bunching(seed: int, effect: Effect) -> list[Finding]:
     table = pl.DataFrame({
         "rep_id": [f"r{s:02}" for s in seller], "plan_id": "P", "version": 1, "component": "commission",
         "attained": np.floor(attained * UNIT).astype(np.int64),
-    })  # fmt: skip
+    }).with_columns(cap_attained=pl.lit(None, pl.Int64))  # fmt: skip
     thresholds = pl.DataFrame({
         "plan_id": ["P"], "version": [1], "component": ["commission"], "threshold": [UNIT], "threshold_kind": [NOTCH],
     })  # fmt: skip

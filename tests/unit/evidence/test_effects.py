@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -305,6 +305,59 @@ def test_without_pay_data_pressure_is_primary(frame_of, firm, known) -> None:
     primary = table.filter(test_family="primary", outcome="churn_180d")
     assert set(primary["specification"]) == {"seller_period"}
     assert primary.height == 5
+
+
+OWNER_RATIO, SALE_RATIO = 1.6, 1.2
+
+
+def hear(firm: dict[str, list[dict[str, object]]], seed: int) -> dict[str, list[dict[str, object]]]:
+    """One item per deal, heard by another seller than the one who sold; both ways of being paid make it wait longer."""
+    rng = np.random.default_rng(seed)
+    paid: dict[tuple[str, str], list[float]] = {}
+    deals = [d | {"cohort_month": f"{d['closed_on']:%Y-%m}"} for d in firm["deal_outcomes"]]
+    for deal in deals:
+        paid.setdefault((deal["rep_id"], deal["cohort_month"]), []).append(deal["emcr"])
+    hops = []
+    for number, deal in enumerate(deals):
+        said = datetime(2023, 10, 1, tzinfo=UTC) + timedelta(days=float(rng.uniform(0, 500)))
+        owner = f"r{(int(deal['rep_id'][1:]) + 7) % 45:03}"
+        rates = paid.get((owner, f"{said:%Y-%m}"), [0.10])
+        slower = SALE_RATIO ** (deal["emcr"] / 0.1) * OWNER_RATIO ** (sum(rates) / len(rates) / 0.1)
+        days = float(rng.exponential(8 * slower))
+        hops.append(
+            {"feedback_id": f"f{number}", "hop": "captured", "opportunity_id": deal["opportunity_id"], "account_id": deal["account_id"],
+             "owner_rep_id": owner, "entered_at": said, "left_at": said + timedelta(days=days), "days": days, "censored": False}
+        )  # fmt: skip
+    return {**firm, "deal_outcomes": deals, "feedback_hops": hops}
+
+
+def test_how_the_owner_was_paid_when_it_was_said_and_how_the_seller_was_are_told_apart(
+    frame_of, known
+) -> None:
+    """Over ten firms 95 % intervals miss more than two in one of 90."""
+    seeds = range(10)
+    tables = [estimate(frame_of, hear(draw_firm(seed=s, ratio=1.0), s), known) for s in seeds]
+    for exposure, planted, specification in (
+        ("owner_emcr", 1 / OWNER_RATIO, "unadjusted"),
+        ("owner_emcr", 1 / OWNER_RATIO, SEPARATION[0]),
+        ("owner_emcr", 1 / OWNER_RATIO, SEPARATION[1]),
+        ("emcr_as_known", 1 / SALE_RATIO, SEPARATION[0]),
+    ):
+        rows = [row(t, "feedback_lag", specification, exposure) for t in tables]
+        assert sum(covers(r, planted) for r in rows) >= 8, (exposure, specification)
+        assert all(r["estimate_hi"] < 1 for r in rows if exposure == "owner_emcr")
+    found = row(tables[0], "feedback_lag", SEPARATION[0], "owner_emcr")
+    assert found["scale"] == "hazard ratio per +10 pp owner emcr"
+    assert (found["test_family"], found["n_clusters"]) == ("secondary", 45)
+    assert (
+        "Pieces of feedback on deals closed with customers whose owner had +10 pp higher" in found["sentence"]
+    )
+
+
+def test_an_owner_says_nothing_of_outcomes_of_deals(frame_of, known) -> None:
+    table = estimate(frame_of, hear(draw_firm(seed=1), 1), known).filter(exposure="owner_emcr")
+    assert set(table["outcome"]) == {"feedback_lag"}
+    assert set(table["test_family"]) == {"secondary"}
 
 
 def test_an_empty_firm_has_no_rows(frame_of, known) -> None:

@@ -134,6 +134,27 @@ def test_leverage_takes_all_components_together() -> None:
     assert rates == {"commission": 0.1, "care": 0.2}
 
 
+def test_a_lump_on_target_pay_is_money_in_every_feature() -> None:
+    """f = 1 to 100 % and 2 above, 1,000 at 50 %; half of 20,000 hangs on it; quota 100,000."""
+    books = Books()
+    books.plan("plan", [("0", "1"), ("0.5", "1", "1000"), ("1", "2")])
+    base = {"plan_id": "plan", "version": 1, "recorded_at": LONG_AGO, "component": "commission"}
+    books.add("plan_components", **base, measure="revenue", weight="0.5", rate_basis="target")
+    books.seller("rep", "plan", "100000", target_incentive="20000")
+    rows = features(books)
+    # 10,000 + 1,000 just below the quota; twice the quota pays 10,000 + 20,000 + 1,000
+    assert rows[1]["base_rate"] == 0.11
+    assert rows[1]["accelerator_ratio"] == round(0.2 / 0.11, 8)
+    assert rows[1]["leverage"] == 1.55
+    assert rows[1]["convexity"] == round((1_000 + 0.1 * 100_000) / 31_000, 8)
+    assert (rows[2]["jump_amount"], rows[2]["is_cliff"], rows[3]["is_cliff"]) == (1_000, True, False)
+    books.rows["plans"][0]["tier_method"] = "retroactive"
+    # the rate that starts at the quota reprices all: 1 more of 10,000
+    assert features(books)[3]["jump_amount"] == 10_000
+    books.rows["plan_assignments"][0]["target_incentive"] = None
+    assert (features(books)[2]["jump_amount"], features(books)[2]["base_rate"]) == (None, None)
+
+
 def test_what_follows_from_four_sellers_quotas_is_hidden_and_the_plans_own_terms_are_not() -> None:
     def published(books: Books) -> dict[str, Any]:
         t = books.tables()

@@ -148,6 +148,19 @@ WRONG = {
     "same_marks": ("  plans: {path: p.csv, decimal: ',', thousands: ','}", 6, "decimal mark as well"),
     "no_day": ("  plans: {path: p.csv, complete_until: 2024-02-30}", 6, "day is out of range"),
     "stale_required_table": ("", 3, "for optional tables"),
+    "publish_to_a_folder": ("publish: {to: /mnt/lake}", 6, "must be a place in an object store"),
+    "publish_with_a_secret": ("publish: {to: 's3://key:secret@lake/x'}", 6, "must hold no credentials"),
+    "path_and_delta": ("  quotas: {path: q.csv, delta: {path: lake}}", 6, "found path and delta"),
+    "file_of_two_kinds": (
+        "  quotas: {files: {a: {path: a.csv, delta: {path: b}}}, query: SELECT 1}",
+        6,
+        "exactly one of 'path', 'sql' or 'delta'",
+    ),
+    "object_without_a_preset": (
+        "  quotas: {sql: {uri: 'sqlite:///a.db', table: 'crm.<object>'}}",
+        6,
+        "name one with 'preset'",
+    ),
     "pseudonym_of_a_typo": (
         "  complaints: {path: c.csv, pseudonymise: [acount_id]}",
         6,
