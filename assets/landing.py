@@ -76,7 +76,9 @@ class LandingBlockedError(Exception):
     """A source can't be interpreted at all; says which file, why, and what to do. Blocks its table (exit 3)."""
 
     def __init__(self, table: str, file: str, reason: str, hint: str) -> None:
-        super().__init__(f"{table}: {file}: {reason}. {hint}")
+        said = f"{table}: {file}: {reason}. {hint}"
+        # names of columns and files are other people's words: they break no line and steer no terminal
+        super().__init__("".join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in said))
         self.table, self.file, self.reason, self.hint = table, file, reason, hint
 
 

@@ -136,17 +136,23 @@ def check(config: Config = None, home: Home = None) -> None:
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    database_env: Annotated[
+        str | None,
+        typer.Option(
+            "--database-env", help="Look into a database; the environment variable NAME holds its address."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="The file to write; never replaced.")] = Path(
         "aftersale.yaml"
     ),
     currency: Annotated[str, typer.Option(help="Reporting currency.")] = "USD",
     timezone: Annotated[str, typer.Option(help="The company's time zone.")] = "UTC",
 ) -> None:
-    """Look at the files in DIR, recognise systems and tables, and propose an aftersale.yaml."""
+    """Look at the files in DIR, or into a database, recognise systems and tables, and propose an aftersale.yaml."""
     from pipelines.commands.connect import propose_configuration
 
-    _finish(propose_configuration(folder, out, currency, timezone))
+    _finish(propose_configuration(folder, out, currency, timezone, database_env))
 
 
 @app.command()
@@ -186,6 +192,20 @@ def rejects(table: str, home: Home = None, limit: Annotated[int, typer.Option(mi
     from pipelines.commands.inspect import show_rejects
 
     _finish(show_rejects(_home(home), table, limit))
+
+
+@app.command()
+def erase(
+    name: Annotated[str, typer.Argument(metavar="ID")],
+    of: Annotated[str, typer.Option("--of", help="What the id names: account or rep.")] = "account",
+    config: Config = None,
+    home: Home = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which sources hold it.")] = False,
+) -> None:
+    """Forget an account or a seller: rejects, caches, tables, older snapshots; says what remains in the sources."""
+    from pipelines.commands.erase import erase as erase_everywhere
+
+    _finish(erase_everywhere(_home(home), config, name, of, dry_run=dry_run))
 
 
 @app.command()

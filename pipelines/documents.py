@@ -14,6 +14,8 @@ from assets.board.page import render_board
 from expectations.contracts import TABLES
 from expectations.dictionary import make_datapackage, write_dictionary
 from pipelines.charts import board_charts
+from pipelines.restatements import FILE as RESTATEMENTS
+from pipelines.restatements import describe_restatements
 from pipelines.warehouse.catalog import CATALOG, write_catalog
 from pipelines.warehouse.snapshots import Snapshot
 
@@ -50,12 +52,13 @@ def write_documents(
     code_version: str,
     facts: Mapping[str, Any],
     previous: Snapshot | None,
+    restated: pl.DataFrame,
     at: datetime,
 ) -> None:
     """Write everything beside the tables into `folder`, which will be read as `final`.
 
-    `facts` are those of the snapshot (settings under `company`, contents of the sources under `sources`), `at` is the
-    moment of publication.
+    `facts` are those of the snapshot (settings under `company`, contents of the sources under `sources`), `restated` the
+    closed months that differ from the last one, `at` is the moment of publication.
     """
     files = list_files(folder)
     write_catalog(folder / CATALOG, final, files)
@@ -63,7 +66,10 @@ def write_documents(
     (folder / "datapackage.json").write_text(json.dumps(package, indent=1))
     (folder / "data_dictionary.md").write_text(write_dictionary([TABLES[p.split("/")[1]] for p in files]))
     (folder / "board.html").write_text(render_page(folder, final, as_of, at))
-    (folder / "changes.md").write_text(describe_changes(folder, previous, as_of, code_version, facts))
+    (folder / "changes.md").write_text(
+        describe_changes(folder, previous, as_of, code_version, facts, restated)
+    )
+    restated.write_csv(folder / RESTATEMENTS)
 
 
 def render_page(folder: Path, final: Path, as_of: str, at: datetime) -> str:
@@ -78,9 +84,14 @@ def render_page(folder: Path, final: Path, as_of: str, at: datetime) -> str:
 
 
 def describe_changes(
-    folder: Path, previous: Snapshot | None, as_of: str, code_version: str, facts: Mapping[str, Any]
+    folder: Path,
+    previous: Snapshot | None,
+    as_of: str,
+    code_version: str,
+    facts: Mapping[str, Any],
+    restated: pl.DataFrame,
 ) -> str:
-    """Numbers that moved since the last snapshot, and whether data, settings, as_of or code moved them."""
+    """What was restated and which numbers moved since the last snapshot, and whether data, settings, as_of or code moved them."""
     if previous is None:
         return "# Changes\n\nThis is the first snapshot: nothing to compare with.\n"
     lines = [
@@ -88,6 +99,7 @@ def describe_changes(
         "",
         f"Against snapshot {previous.number}, as of {previous.as_of}. Moved by: {_causes(previous, as_of, code_version, facts)}.",
         "",
+        *describe_restatements(restated, MOST_CHANGES),
     ]
     for name, column in NUMBERS_COMPARED.items():
         lines += _compare(name, column, previous.path, folder)

@@ -37,7 +37,7 @@ def build_jobs(first: str, last: str) -> dict[str, Any]:
             CLOSE,
             selection=dg.AssetSelection.all(),
             tags={**every_month, "aftersale/close": last},
-            description="The closed month: everything again, so that late rows restate earlier months; differences are in changes.md.",
+            description="The closed month: everything again, so that late rows restate earlier months; differences are in changes.md and restatements.csv.",
         ),
         BACKFILL: dg.define_asset_job(
             BACKFILL, selection=CUT_BY_MONTH, description="Chosen months of the tables that are cut by month."

@@ -10,21 +10,33 @@ from typing import Any
 import dagster as dg
 
 from assets.landing import LandingBlockedError, SourceUnreachableError
+from pipelines.deliveries import Seen, look, recall
 from pipelines.exits import one_line_of
 from pipelines.jobs import DAILY
 from pipelines.sources.config import Configuration
 from pipelines.sources.landing import ConfiguredLanding
+from pipelines.sources.opened import INLINE
 from pipelines.warehouse.runs import Runs, State
 
+DELIVERED = "aftersale/delivered"  # tag of a run: the files it was started for
+MOST_OF_A_TAG = 250
 POLL_SECONDS = 60
 WEBHOOK_TIMEOUT_SECONDS = 10
 
 
-def fingerprint_landing(landing: ConfiguredLanding) -> str:
-    """One hash over the content of every file; databases are asked by the schedules, not every minute."""
-    sources = landing.configuration.sources
-    versions = {name: landing.version(name) for name in sorted(sources) if sources[name].sql is None}
-    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
+def files_of(landing: ConfiguredLanding) -> dict[str, Seen]:
+    """Every file of every source as it lies there, and the mapping as one more.
+
+    Databases are asked by the schedules, not every minute.
+    """
+    configuration = landing.configuration
+    names = sorted(configuration.sources)
+    mapping = json.dumps([configuration.fingerprint(name) for name in names])
+    found = {INLINE: Seen((), hashlib.sha256(mapping.encode()).hexdigest())}
+    for name in names:
+        if not configuration.sources[name].asks_a_database:
+            found |= {file: Seen(*facts) for file, facts in landing.contents(name).items()}
+    return found
 
 
 def send_webhook(url: str, payload: Mapping[str, Any]) -> None:
@@ -56,22 +68,31 @@ def build_sensors(
         job=jobs[DAILY],
         minimum_interval_seconds=POLL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Runs daily_refresh when the content of a source changed.",
+        description="Runs daily_refresh once for each delivery: a file with a new content that lies still for a minute.",
     )
     def landing_changed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if configuration is None:
             return dg.SkipReason(
                 "no configuration: name one with AFTERSALE_CONFIG and reload the code location"
             )
+        landing = ConfiguredLanding(configuration, home / "cache")
         try:
-            fingerprint = fingerprint_landing(ConfiguredLanding(configuration, home / "cache"))
+            found = look(recall(context.cursor), files_of(landing))
         except (LandingBlockedError, SourceUnreachableError) as error:
-            # half-written and missing files settle by the next tick; a run would only be blocked
+            # missing files settle by the next tick; a run would only be blocked
             return dg.SkipReason(str(error))
-        if fingerprint == context.cursor:
+        finally:
+            landing.close()
+        context.update_cursor(found.state.to_text())
+        if found.moving:
+            return dg.SkipReason(
+                f"waiting until {', '.join(found.moving)} lies still from one look to the next"
+            )
+        if found.batch is None:
             return dg.SkipReason("no source changed")
-        context.update_cursor(fingerprint)
-        return dg.RunRequest(run_key=fingerprint)
+        return dg.RunRequest(
+            run_key=found.batch.key, tags={DELIVERED: found.batch.describe()[:MOST_OF_A_TAG]}
+        )
 
     # a run that `aftersale run` made in its own process belongs to no code location: it must be told about, too
     @dg.run_failure_sensor(

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from assets.evidence.dimensions import UNKNOWN
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.rates import estimate_rate
 
 INK: Final = "#1b2430"

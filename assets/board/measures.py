@@ -15,7 +15,7 @@ import polars as pl
 from assets.board.figures import Figure, Marts, Measure, name_of
 from assets.board.listening import find_fidelity, find_needs_heard, find_shift_delay, find_steps, find_style
 from assets.board.money import find_higher_tiers, find_paid_early
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.evidence.suppression import count_people, is_small
 from assets.methods.differences import subtract_estimates
 from assets.methods.rates import estimate_share
 from assets.methods.survival import fit_cumulative_incidence, read_horizons
@@ -32,10 +32,14 @@ _c = pl.col
 
 
 def _is_small(rows: pl.DataFrame) -> bool:
-    return (
-        rows["account_id"].drop_nulls().n_unique() < MIN_ACCOUNTS
-        or rows["rep_id"].drop_nulls().n_unique() < MIN_SELLERS
-    )
+    """Whether too few people stand behind rows, or one seller all but alone."""
+    return bool(rows.select(count_people()).select(is_small()).item())
+
+
+def _hides_quarter(marts: Marts, name: str) -> bool:
+    """Whether another table hides the deals of a quarter: then they are counted nowhere."""
+    cohort = (_c("dimension") == "cohort_quarter") & (_c("value") == name) & _c("suppressed")
+    return any(not table.filter(cohort).is_empty() for table in (marts.churn, marts.complaints))
 
 
 def _closed_in(marts: Marts, quarter: int, needs: str) -> tuple[pl.DataFrame, float, str] | None:
@@ -54,7 +58,7 @@ def _middle_emcr(marts: Marts, quarter: int) -> Figure | None:
     if found is None:
         return None
     deals, known, when = found
-    if _is_small(deals):
+    if _is_small(deals) or _hides_quarter(marts, when):
         return Figure(None, None, None, None, when, None, known, suppressed=True)
     values = deals["emcr"].sort().to_numpy()
     n = len(values)
@@ -69,11 +73,13 @@ def _share_of_closed(marts: Marts, quarter: int, *, needs: str, holds: pl.Expr) 
     if found is None:
         return None
     deals, known, when = found
-    return _share(deals, holds, when, 1.0, known)
+    return _share(marts, deals, holds, when, 1.0, known)
 
 
-def _share(deals: pl.DataFrame, holds: pl.Expr, when: str, mature: float, known: float) -> Figure:
-    if _is_small(deals):
+def _share(
+    marts: Marts, deals: pl.DataFrame, holds: pl.Expr, when: str, mature: float, known: float
+) -> Figure:
+    if _is_small(deals) or _hides_quarter(marts, when):
         return Figure(None, None, None, None, when, None, known, suppressed=True)
     share = estimate_share(deals.select(holds.sum()).item(), len(deals))
     return Figure(float(share.estimate), float(share.lo), float(share.hi), len(deals), when, mature, known)

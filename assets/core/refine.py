@@ -1,7 +1,7 @@
 """Landed rows -> the rows of a core table, and a place for every other row: what the door does, generic by contract.
 
 Parse, bounds, row rules; rows of the future wait; duplicates and versions are told apart; groups of rows that contradict
-each other go together; sellers get pseudonyms. Which rules a table has stands in its contract, how rules over groups
+each other go together; people, and ids that the firm wants hidden, get pseudonyms. Which rules a table has stands in its contract, how rules over groups
 are found broken in the subject modules. No row disappears: `identities` counts them all.
 """
 
@@ -19,11 +19,12 @@ from assets.core import identities, moments, settle
 from assets.core.groups import GroupCheck
 from assets.core.identities import Counts, MoneyIdentity
 from assets.core.parse import parse
-from assets.core.pseudonyms import Pseudonyms
+from assets.core.pseudonyms import ROTATION, Pseudonyms
 from assets.core.reading import WARNING_PREFIX, Parsed, with_steps
 from assets.core.settle import COLUMN, REASON, VALUE
 from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError
-from expectations.model import Column, Presence, Sensitivity, Severity, Table
+from expectations.contracts import SOURCES
+from expectations.model import Column, Presence, Severity, Table
 
 FUTURE_DAYS = 400
 """An event further than this after as_of is a typing error, not a plan."""
@@ -40,7 +41,8 @@ class Refined:
 
     `frame` has the contract's schema, sorted by its row key; where it stands on the spill file it is in no order, for such a
     table is cut by month and sorted then. It can be scanned more than once. `seen` has the key of every record that could be
-    read, kept or not, on the same ground; people are under their pseudonyms in both. `rejects` has the schema
+    read, kept or not, on the same ground; people are under their pseudonyms in both, and `rotation` (schema
+    `assets.core.pseudonyms.ROTATION`) says what they were called under the previous key. `rejects` has the schema
     `assets.landing.REJECTS`. `duplicates` has the schema
     `assets.core.settle.DUPLICATES`. `coercions` and `warnings` count by name (`column: what was done`).
     """
@@ -51,6 +53,7 @@ class Refined:
     seen: pl.LazyFrame
     rejects: pl.DataFrame
     duplicates: pl.DataFrame
+    rotation: pl.DataFrame
     counts: Counts
     money: tuple[MoneyIdentity, ...]
     coercions: Mapping[str, int]
@@ -120,7 +123,8 @@ def refine(
         deduplicated=settled.losers.lazy(),
         not_yet=rows.filter(pl.col(REASON).is_null() & pl.col(_LATER)),
     )
-    finished = _finished(kept, contract, pseudonyms)
+    domains = pseudonyms.domains(contract, SOURCES, made_from)
+    finished = _under_pseudonyms(kept, pseudonyms, domains).select(contract.schema.names())
     notes = {
         name.removeprefix(_NOTE): count for name, count in tally.items() if name.startswith(_NOTE) and count
     }
@@ -130,9 +134,10 @@ def refine(
         table=contract.name,
         required=contract.required,
         frame=finished if spill else finished.sort(contract.row_key),
-        seen=_under_pseudonyms(rows.select(contract.key), contract, pseudonyms),
+        seen=_under_pseudonyms(rows.select(contract.key), pseudonyms, domains),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
+        rotation=_rotation(kept, pseudonyms, domains),
         counts=counts,
         money=money,
         coercions=dict(sorted(coercions.items())),
@@ -274,23 +279,34 @@ def _tally(rows: pl.LazyFrame) -> dict[str, int]:
     }
 
 
-def _finished(kept: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
-    """The contract's columns, people under their pseudonyms."""
-    return _under_pseudonyms(kept, contract, pseudonyms).select(contract.schema.names())
-
-
-def _under_pseudonyms(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
+def _under_pseudonyms(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mapping[str, str]) -> pl.LazyFrame:
+    """The rows with pseudonyms in the columns that have a domain; a list has one for each of its ids."""
     present = rows.collect_schema()
-    for column in contract.stored:
-        if column.sensitivity is not Sensitivity.PSEUDONYM or column.name not in present:
+    for column, domain in domains.items():
+        if column not in present:
             continue
-        ids = rows.select(column.name).unique().collect()[column.name]
-        names = pseudonyms.table(column.name, ids).lazy()
-        rows = rows.join(names, on=column.name, how="left").with_columns(
-            pl.col("_pseudonym").alias(column.name)
-        )
+        ids = rows.select(column).unique().collect()[column]
+        if isinstance(present[column], pl.List):
+            old, new = pseudonyms.table(domain, ids.explode(empty_as_null=False)).get_columns()
+            hide = pl.col(column).list.eval(pl.element().replace_strict(old, new, return_dtype=pl.String))
+            rows = rows.with_columns(hide)
+            continue
+        names = pseudonyms.table(domain, ids).lazy()
+        rows = rows.join(names, on=column, how="left").with_columns(pl.col("_pseudonym").alias(column))
         rows = rows.drop("_pseudonym")
     return rows
+
+
+def _rotation(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mapping[str, str]) -> pl.DataFrame:
+    """Old and new pseudonyms of whatever has one; none while one key is all there is."""
+    found = [pl.DataFrame(schema=ROTATION)]
+    present = rows.collect_schema()
+    for column, domain in domains.items() if pseudonyms.previous is not None else ():
+        ids = rows.select(column).unique().collect()[column]
+        if isinstance(present[column], pl.List):
+            ids = ids.explode(empty_as_null=False)
+        found.append(pseudonyms.rotation(domain, ids))
+    return pl.concat(found).unique().sort("domain", "was")
 
 
 def _rejects(rejected: pl.DataFrame, landed: Landed) -> pl.DataFrame:

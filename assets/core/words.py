@@ -12,6 +12,7 @@ from assets.landing import Reading
 from expectations.model import Column
 
 _SPREADSHEET_NUMBER = r"^[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,}$"  # what a spreadsheet makes of 100000
+_FLOAT_FOR_AN_INTEGER = r"^[0-9]+\.0$"  # what data frames make of 12 where a null came in
 _CURRENCY = r"^[A-Z]{3}$"
 _TRUE = ("true", "t", "yes", "y", "1")
 _FALSE = ("false", "f", "no", "n", "0")
@@ -26,13 +27,15 @@ def _time_zones() -> list[str]:
 def read_id(column: Column, raw: pl.Expr, reading: Reading) -> Parsed:
     """An id stays text: trimmed, in Unicode form NFC, leading zeros kept.
 
-    What a spreadsheet turned into `1E+05` has lost its digits and is rejected. Currencies are three capital letters.
+    What a spreadsheet turned into `1E+05` has lost its digits and is rejected; `12.0` may be somebody's id, and is warned
+    about. Currencies are three capital letters.
     """
     steps = Steps(column.name)
     text = steps.take(cleaned(raw, reading))
     value = steps.take(_composed(text))
     notes = {"trimmed": trimmed(text, raw), "unicode_normalised": value != text}
     if not column.name.endswith("currency"):
+        notes[f"{WARNING_PREFIX}id_written_as_float"] = value.str.contains(_FLOAT_FOR_AN_INTEGER)
         return steps.done(value, [(value.str.contains(_SPREADSHEET_NUMBER), "id_turned_into_number")], notes)
     capitals = steps.take(value.str.to_uppercase())
     notes["letter_case"] = value != capitals

@@ -10,7 +10,7 @@ from assets.company import Company
 from assets.core.directory import Directory
 from assets.core.ownership import held_assignments
 from assets.core.touches import has_touches
-from assets.evidence.dimensions import ALL
+from assets.evidence.dimensions import ALL, find_present
 from assets.evidence.distances import (
     CELL,
     UNKNOWN,
@@ -26,6 +26,7 @@ from assets.evidence.distances import (
 )
 from assets.evidence.executive_contact import count_executive_contact, list_executive_contacts
 from assets.evidence.fidelity import compare_by_separation, measure_fidelity
+from assets.evidence.group_sizes import hide_groups
 from assets.evidence.lags import number_causes
 from assets.evidence.suppression import Additive, blank, hide_small_cells
 from assets.incentives.exchange import Exchange
@@ -37,6 +38,13 @@ from assets.voice.separation import place_people
 from expectations.contracts.listening import CUSTOMER_DISTANCE
 
 _c = pl.col
+_COUNTED: Final = (
+    "owner_changes",
+    "_placed_days",
+    "touches",
+    "_executive_touches",
+    "executive_contact_resets",
+)
 _SHOWN: Final = frozenset({*CELL, "suppressed", "board_members", "is_board_assumed"})
 
 
@@ -111,12 +119,19 @@ def customer_distance(
         customer_days="n",
         **_compare(feedback_hops, company),
     )
+    counts = table.with_columns(_c("_placed_days", "touches", "_executive_touches").fill_null(0))
     hidden = hide_small_cells(
-        table,
-        _state_equations(table),
+        counts,
+        _state_equations(counts),
         CELL,
-        additive=[Additive("n"), Additive("owner_changes", is_size=False)],
+        additive=[
+            Additive("n"),
+            Additive("n_accounts", families=("segment",)),  # a customer has one segment, and many months
+            *(Additive(name, is_size=False) for name in _COUNTED),
+        ],
+        always=_hide_segments(deal_outcomes, company),
     )
+    hidden = table.with_columns(hidden["suppressed"])
     return (
         hidden.lazy()
         .with_columns(pl.selectors.float().round(8))
@@ -231,6 +246,12 @@ def _compare(feedback_hops: pl.LazyFrame, company: Company) -> dict[str, pl.Expr
         for name, ratio in (("lag", lag), ("loss", loss))
         for end, value in (("", ratio.estimate), ("_lo", ratio.lo), ("_hi", ratio.hi))
     }
+
+
+def _hide_segments(deal_outcomes: pl.LazyFrame, company: Company) -> pl.DataFrame:
+    """Segments that the tables by incentive hide: their customers are those of this table."""
+    groups = hide_groups(deal_outcomes, find_present(deal_outcomes, company))
+    return groups.filter(_c("dimension") == "segment").select(segment="value", month=pl.lit(ALL))
 
 
 def _state_equations(cells: pl.DataFrame) -> pl.DataFrame:

@@ -29,7 +29,7 @@ from assets.methods.bands import cut_quintiles, place_in_quintile
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
 from assets.outcomes.ownership import add_owner_intensity
-from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, observation_end
+from assets.voice.hops import BOARD, MICROSECONDS_PER_DAY, REFUSALS, WAY, observation_end
 from expectations.columns import VOCABULARY
 
 LEFT: Final = 1
@@ -252,5 +252,18 @@ def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataF
             for name in ("reached", "censored")
         ),
     ]
-    marked = hide_small_cells(sizes, equations, _CELL, additive=additive, always=always)
-    return marked.select([*sizes.columns, "suppressed"])
+    marked = hide_small_cells(_pass_on_smallness(sizes), equations, _CELL, additive=additive, always=always)
+    return sizes.join(marked.select(*_CELL, "suppressed"), on=_CELL, how="left", maintain_order="left")
+
+
+def _pass_on_smallness(sizes: pl.DataFrame) -> pl.DataFrame:
+    """A hop after a small one is small, too: what it was entered by is what left the small one.
+
+    (The hop before a small one is shown all the same: how many of its items left is an event of a cell that may be shown.)
+    """
+    group = ["dimension", "value"]
+    place = _c("hop").replace_strict(WAY, range(len(WAY)), default=len(WAY), return_dtype=pl.Int64)
+    on_the_way = is_small().cum_max().over(group, order_by=place)
+    to_the_board = is_small() | (is_small() & (_c("hop") == "captured")).any().over(group)
+    is_after = pl.when(_c("hop") == BOARD).then(to_the_board).otherwise(on_the_way)
+    return sizes.with_columns(n_sellers=pl.when(is_after).then(0).otherwise("n_sellers"))

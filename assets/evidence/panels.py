@@ -27,12 +27,21 @@ TENURE_STEP_DAYS: Final = 30
 LAG_EDGES_DAYS: Final = (0, 1, 2, 4, 7, 14, 30, 60, 90, 180)
 DAYS_TO_END_BINS: Final = (5, 10, 20, 30, 45, 60)
 BEFORE_DAYS: Final = 180
-
 _FACTS: Final = tuple(
     dict.fromkeys(
-        ["opportunity_id", "account_id", "rep_id", *CONFOUNDERS, *MEDIATORS, *(e.column for e in EXPOSURES)]
+        [
+            "account_id",
+            "rep_id",
+            "period",
+            "days_to_end_bin",
+            "next_emcr",
+            *CONFOUNDERS,
+            *MEDIATORS,
+            *(e.column for e in EXPOSURES),
+        ]
     )
 )
+"""All that a specification may ask of a deal: a panel is filtered forty times, and other columns would be copied each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class Panel:
     """Rows at risk of one outcome.
 
     Attributes:
-        rows: n rows in a fixed order: the columns of `describe_deals`.
+        rows: n rows in a fixed order: those columns of `describe_deals` that a specification may ask for.
         events: (n, K) events in each step.
         risk: (n, K) time at risk in each step, up to the event.
         planned: (n, K) the same as if there had been no event; equals `risk` where days are not used.
@@ -150,6 +159,10 @@ def _lay_out(
     return events, risk, planned
 
 
+def _keep_facts(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(name for name in _FACTS if name in rows.columns)
+
+
 def _follow_churn(deals: pl.LazyFrame, horizon: int) -> Panel | None:
     rows = follow_deals(deals).sort("opportunity_id").collect()
     if rows.is_empty():
@@ -159,7 +172,9 @@ def _follow_churn(deals: pl.LazyFrame, horizon: int) -> Panel | None:
     lasted = rows["duration"].to_numpy().astype(np.float64) + 1
     watched = rows["follow_up"].to_numpy().astype(np.float64) + 1
     churned = rows["is_churn"].to_numpy() & (lasted <= horizon + 1)
-    return Panel(rows, *_lay_out(churned, lasted, watched, edges), float((watched > horizon).mean()))
+    return Panel(
+        _keep_facts(rows), *_lay_out(churned, lasted, watched, edges), float((watched > horizon).mean())
+    )
 
 
 def _count_mature(deals: pl.LazyFrame, column: str, *, repeats: bool) -> Panel | None:
@@ -175,7 +190,7 @@ def _count_mature(deals: pl.LazyFrame, column: str, *, repeats: bool) -> Panel |
         end = pl.coalesce("churned_on", "other_exit_on")
         lasted = (end - _c("closed_on")).dt.total_days().fill_null(horizon).clip(0, horizon) + 1
         risk = rows.select(lasted.cast(pl.Float64)).to_series().to_numpy()[:, None]
-    return Panel(rows, events, risk, risk, rows.height / every.height)
+    return Panel(_keep_facts(rows), events, risk, risk, rows.height / every.height)
 
 
 def _follow_feedback(
@@ -214,7 +229,7 @@ def _follow_feedback(
     waited = np.maximum(np.minimum(days, horizon), 1.0 / 24)
     written = days <= horizon
     arrays = _lay_out(written, waited, np.full(days.size, float(horizon)), LAG_EDGES_DAYS)
-    return Panel(rows, *arrays, rows.height / items.height, "pieces of feedback")
+    return Panel(_keep_facts(rows), *arrays, rows.height / items.height, "pieces of feedback")
 
 
 def complaints_before(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> Panel | None:
@@ -247,4 +262,4 @@ def complaints_before(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> Pan
         return None
     events = found["_complaints"].cast(pl.Float64).to_numpy()[:, None]
     risk = found["_days"].cast(pl.Float64).to_numpy()[:, None]
-    return Panel(found, events, risk, risk, 1.0)
+    return Panel(_keep_facts(found), events, risk, risk, 1.0)

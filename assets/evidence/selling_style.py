@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from assets.company import Company
+from assets.evidence.dimensions import find_present
+from assets.evidence.group_sizes import hide_groups
 from assets.evidence.styles import CELL, compose_styles, count_contacts, count_needs
 from assets.table import table_asset
 from expectations.contracts.listening import SELLING_STYLE
@@ -36,4 +38,6 @@ def selling_style(
     contacts = count_contacts(activities, accounts, teams, company)
     needs = count_needs(feedback, deal_outcomes, teams, company)
     cells = contacts.join(needs, on=CELL, how="left").collect().sort(CELL)
-    return compose_styles(cells).lazy().select(SELLING_STYLE.schema.names())
+    hidden = hide_groups(deal_outcomes, find_present(deal_outcomes, company))
+    quarters = hidden.filter(pl.col("dimension") == "cohort_quarter").select(quarter="value")
+    return compose_styles(cells, quarters).lazy().select(SELLING_STYLE.schema.names())

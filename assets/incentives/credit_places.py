@@ -59,10 +59,10 @@ def place_credits(tables: PayTables, firm: Firm) -> pl.LazyFrame:
     """Pay period and plan of every credit, in its newest version where it stands today.
 
     Returns:
-        One row per `GRAIN`: `credit_id` (the first of several), `credits` (how many), `credited_at`, `credit_recorded_at`
-        (first knowledge of the first), `on` (plan-local day), `plan_id`, `version`, `plan_currency`, `mid_period_policy`,
-        `period_start`, `period_end`, `quota_amount`, `is_spread`: parts of the credit count in several pay periods, the
-        first of which is given.
+        One row per `GRAIN`, plan and pay period, in order: `credit_ids` (of the credits that count there), `credited_at`,
+        `credit_recorded_at` (first knowledge of the first), `on` (plan-local day), `plan_id`, `version`, `plan_currency`,
+        `mid_period_policy`, `period_start`, `period_end`, `quota_amount`, `nth_part` (from 0; credit at invoice or cash may
+        count in several periods), `is_spread` (it does).
     """
     c = pl.col
     booked = book_credits(tables)
@@ -79,15 +79,11 @@ def place_credits(tables: PayTables, firm: Firm) -> pl.LazyFrame:
     facts = ("on", "plan_id", "version", "plan_currency", "mid_period_policy", "period", "fiscal_start_month")
     placed = find_periods_today(dated.join(held.select(*PLACE, *facts), on=PLACE, how="left"), firm)
     kept = (
-        "credit_id", "credited_at", "credit_recorded_at", "on", "plan_id", "version", "plan_currency", "mid_period_policy",
-        "period_start", "period_end", "quota_amount",
+        "credited_at", "credit_recorded_at", "on", "version", "plan_currency", "mid_period_policy", "period_end", "quota_amount",
     )  # fmt: skip
     return (
         placed.sort(*GRAIN, "at", "credit_id")
-        .group_by(GRAIN, maintain_order=True)
-        .agg(
-            *(c(name).first() for name in kept),
-            credits=pl.len().cast(pl.Int64),
-            is_spread=c("period_start").n_unique() > 1,
-        )
+        .group_by(*GRAIN, "plan_id", "period_start", maintain_order=True)
+        .agg(*(c(name).first() for name in kept), credit_ids="credit_id")
+        .with_columns(nth_part=pl.int_range(pl.len()).over(GRAIN), is_spread=pl.len().over(GRAIN) > 1)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.incentives.credit_places import stand_today
-from assets.incentives.credits import HOUSE, first_wins, newest, oldest, tell_news
+from assets.incentives.credits import HOUSE, book_credits, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.firm import Firm, read_firm
 from assets.incentives.forecasts import (
@@ -25,7 +25,7 @@ from assets.incentives.forecasts import (
 from assets.incentives.knowledge import Knowledge
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
-from assets.incentives.seller_batches import BATCH, IDS, Batch, cut_batches, number_ids
+from assets.incentives.seller_batches import BATCH, IDS, Batch, cut_batches, number_ids, take_sellers
 from assets.incentives.spiffs import price_spiffs
 from assets.methods.exact import pay_per_credit
 from expectations.contracts.incentives import DEAL_INCENTIVES
@@ -48,7 +48,7 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     firm = read_firm(numbered)
     periods = list_periods(firm)
     priced = [_price_batch(part, numbered, firm, periods) for part in cut_batches(numbered, batch)]
-    rows, waiting, histories = ([part[k] for part in priced] for k in range(3))
+    rows, waiting, histories = (list(parts) for parts in zip(*priced, strict=True))
     del priced
     asked = pl.concat(frame.with_columns(batch=pl.lit(n)) for n, frame in enumerate(waiting))
     by_crew = forecast(look_around(asked, join_histories(histories), firm), firm)
@@ -67,17 +67,26 @@ def _price_batch(
     history = read_history(prices.news, firm, periods, part.sellers)
     asked = look_back(prices.rows, history, firm)
     known = add_forecasts(prices.rows, forecast(asked, firm))
+    final = _price_final(part, firm)
+    paid = add_spiffs(known.lazy(), tables, firm)
+    # texts that repeat take a number's room until all is priced
+    rows = _publish(paid, _sum_final(final.lazy()), firm).collect().cast({pl.String: pl.Categorical})
+    return rows, asked.filter(has_too_little), history
+
+
+def price_today(sellers: pl.Series, tables: PayTables, firm: Firm) -> pl.DataFrame:
+    """Prices of some sellers' credits as final, `pricing.Prices.rows`: one per grain and place where a part of it counts."""
+    return _price_final(take_sellers(sellers.sort(), book_credits(tables), tables.opportunities), firm)
+
+
+def _price_final(part: Batch, firm: Firm) -> pl.DataFrame:
     final_credits = part.of_sellers(_credits_today(part.booked, part.opportunities, firm)).collect().lazy()
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "product_id", "credit_type", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
         pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
-    final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL).rows
-    paid = add_spiffs(known.lazy(), tables, firm)
-    # texts that repeat take a number's room until all is priced
-    rows = _publish(paid, _sum_final(final.lazy()), firm).collect().cast({pl.String: pl.Categorical})
-    return rows, asked.filter(has_too_little), history
+    return price_credits(final_credits, told, firm, Knowledge.AS_FINAL).rows
 
 
 def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
@@ -96,12 +105,14 @@ def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """The exposure alone: `pricing.Prices.rows` with nothing but what was known at each close.
+def price_as_known(
+    booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm, asked: pl.LazyFrame
+) -> pl.DataFrame:
+    """The exposure of some deals (`opportunity_id`) alone: `pricing.Prices.rows` with nothing but what was known at the close.
 
     Adds `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
     """
-    recorded = _credits_as_recorded(booked, opportunities)
+    recorded = _credits_as_recorded(booked, opportunities).join(asked, on="opportunity_id", how="semi")
     prices = price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
     history = read_history(prices.news, firm, list_periods(firm))
     own = look_back(prices.rows, history, firm)

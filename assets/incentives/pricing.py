@@ -65,7 +65,7 @@ def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: 
     positions = find_segments(_place_credits(own, terms.lazy(), firm, knowledge), firm.terms, knowledge)
     placed = place_news(news, terms, firm, knowledge)
     positions, told = _count_news(positions, placed, firm, _SPAN)
-    ready = _find_schedules(_add_credit_before(positions, told), firm, knowledge)
+    ready = _find_schedules(_add_credit_before(positions, told, knowledge), firm, knowledge)
     priced = price_positions(ready.lazy(), firm.book.schedules).collect()
     priced = priced.with_columns(pl.col("added_pay").cast(pl.Float64))
     if knowledge is Knowledge.AS_KNOWN:
@@ -164,12 +164,15 @@ def _count_news(
     return positions.join(spans, on=by, how="left", nulls_equal=True, maintain_order="left"), told.collect()
 
 
-def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    """s, without what the deal itself told early; null where a credit before has no rate."""
+def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) -> pl.DataFrame:
+    """s, as known without what the deal itself told early; null where a credit before has no rate.
+
+    As final, parts of a deal that counted earlier (at invoice or cash) were credited when the later ones came.
+    """
     c = pl.col
     told = told.rename({"amount": "credited_amount"})
     summed = sum_credit_before(positions.lazy(), told.lazy(), ["span"], time="at", known="known").collect()
-    ours = _sum_own_early(positions, told)
+    ours = _sum_own_early(positions, told if knowledge is Knowledge.AS_KNOWN else told.clear())
     has_gap = told.filter(c("credited_amount").is_null())
     if has_gap.height:
         counted = has_gap.with_columns(credited_amount="pieces")

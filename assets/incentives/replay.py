@@ -81,6 +81,9 @@ def _list_pieces(cases: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) 
         {"opportunity_id": "other", "at": "other_at", "on": "other_on", "time_known": "other_timed"}
     )
     precedes = (c("other_at") < c("at")) | ((c("other_at") == c("at")) & (c("other") < c("opportunity_id")))
+    # as final, parts of the deal that counted earlier stand before the later ones
+    is_earlier_part = c("other_at") < c("at") if knowledge is Knowledge.AS_FINAL else pl.lit(value=False)
+    is_other = (c("other") != c("opportunity_id")) | is_earlier_part
     is_loose = (
         ~c("time_known") & ~c("other_timed") & (c("on") == c("other_on"))
         if knowledge is Knowledge.AS_KNOWN
@@ -90,7 +93,7 @@ def _list_pieces(cases: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) 
         cases.lazy()
         .select("case", "span", "opportunity_id", "at", "on", "time_known")
         .join(other, on="span")
-        .filter(c("other") != c("opportunity_id"), c("known").is_null() | (c("known") <= c("at")))
+        .filter(is_other, c("known").is_null() | (c("known") <= c("at")))
         .with_columns(precedes=precedes, is_loose=is_loose)
         .filter(c("precedes") | c("is_loose"))
         .group_by(

@@ -94,8 +94,8 @@ def cut_batches(tables: PayTables, size: int) -> Iterator[Batch]:
     deals = tables.opportunities.select(_OF_DEALS).join(of_deal.lazy(), on="opportunity_id")
     parts = [_Parts(frame) for frame in (credits_, deals.collect(engine="streaming"))]
     del credits_, of_credit, of_deal
-    for (number,), crew in crews.partition_by("batch", as_dict=True, maintain_order=True).items():
-        yield Batch(crew["rep_id"], *(part.take(number).lazy() for part in parts))
+    for crew in crews.partition_by("batch", maintain_order=True) or [crews]:
+        yield Batch(crew["rep_id"], *(part.take(crew["batch"].first()).lazy() for part in parts))
 
 
 class _Parts:
@@ -105,7 +105,7 @@ class _Parts:
         self._none = frame.clear().drop("batch")
         self._parts = frame.partition_by("batch", as_dict=True, include_key=False)
 
-    def take(self, number: int) -> pl.DataFrame:
+    def take(self, number: object) -> pl.DataFrame:
         return self._parts.pop((number,), self._none)
 
 

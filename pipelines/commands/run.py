@@ -64,6 +64,8 @@ def run_pipeline(
         workshop = RunWorkshop(home, lambda: configuration, str(uuid.uuid4()), tell)
         _ = workshop.pseudonyms  # a missing key is found out before anything is read
         if not select and not months and (same := nothing_changed(workshop)):
+            if not dry_run and workshop.send(same):
+                console().print(f"Snapshot {same.number} was sent to {configuration.publish.to}.")
             console().print(
                 f"Nothing changed: snapshot {same.number} is up to date, nothing was recomputed.\n{same.path}"
             )
@@ -137,7 +139,8 @@ def _root_cause(error: Any) -> str:
     """What went wrong first, in the error's own words."""
     while error.cause is not None:
         error = error.cause
-    return str(error.message).strip()
+    # Dagster puts the class before the words: `module.Class: words`
+    return str(error.message).partition(f"{error.cls_name}: ")[2].strip() or str(error.message).strip()
 
 
 def _code_of(error: Any) -> Exit:

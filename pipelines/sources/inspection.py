@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.core.pseudonyms import list_kinds
 from assets.landing import Landed, LandingBlockedError, SourceUnreachableError
-from expectations.model import Kind, Table
+from expectations.model import Table
 from pipelines.sources.config import Configuration, Source
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.mapping import Plan
@@ -62,7 +63,7 @@ class SourcesReport:
 def inspect_sources(configuration: Configuration) -> SourcesReport:
     """Look at the head of every source; writes nothing that stays, and raises nothing for a bad source."""
     with tempfile.TemporaryDirectory(prefix="aftersale-check-") as folder:
-        landing = ConfiguredLanding(configuration, Path(folder))
+        landing = ConfiguredLanding(configuration, Path(folder), first_look=True)
         reports = tuple(_inspect(landing, configuration, name) for name in configuration.sources)
         landing.close()
     absent = tuple(
@@ -100,7 +101,7 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
         rejects=tuple(counts.iter_rows()),
         warnings=(
             *_absent_objects(landing, configuration, table),
-            *_warnings(configuration.tables[table], plan, landed),
+            *_warnings(configuration, configuration.tables[table], plan, landed),
         ),
     )
 
@@ -108,7 +109,15 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
 def _origin(source: Source) -> str:
     if source.preset is not None:
         return f"preset {source.preset}"
-    return "rows in the configuration" if source.rows is not None else "database" if source.sql else "query"
+    return (
+        "rows in the configuration"
+        if source.rows is not None
+        else "database"
+        if source.sql
+        else source.delta.path
+        if source.delta
+        else "query"
+    )
 
 
 def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, table: str) -> list[str]:
@@ -117,7 +126,11 @@ def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, ta
     if preset is None:
         return []
     entries = configuration.sources[table].entries
-    absent = [n for n in preset.objects if n not in entries or not landing.paths_if_any(table, n, entries[n])]
+    absent = [
+        n
+        for n in preset.objects
+        if n not in entries or not landing.located.paths_if_any(table, n, entries[n])
+    ]
     return [f"made without {', '.join(absent)}: what they would tell is null"] if absent else []
 
 
@@ -125,21 +138,24 @@ def _reached(error: Exception) -> bool:
     return not isinstance(error, SourceUnreachableError)
 
 
-def _warnings(contract: Table, plan: Plan, landed: Landed) -> list[str]:
-    """Ids that look like names, by count; the values themselves are not shown."""
+def _warnings(configuration: Configuration, contract: Table, plan: Plan, landed: Landed) -> list[str]:
+    """Ids that look like names and are not hidden, by count; the values themselves are not shown.
+
+    Whatever is no id (a region, a team) is a word, and may hold a blank; people stand under pseudonyms.
+    """
     rows = landed.rows.collect()
     said = []
-    for column in contract.door:
+    for column, kind in list_kinds(contract, configuration.tables).items():
         if (
-            column.kind is not Kind.ID
-            or not column.name.endswith("_id")  # a region or a team is a word, and may hold a blank
-            or column.name not in plan.columns
-            or rows.schema.get(column.name) != pl.String
+            kind in configuration.pseudonymised
+            or column not in plan.columns
+            or rows.schema.get(column) != pl.String
         ):
             continue
-        found = int(rows[column.name].str.strip_chars().str.contains(_NAME_LIKE).sum())
+        found = int(rows[column].str.strip_chars().str.contains(_NAME_LIKE).sum())
         if found:
             said.append(
-                f"{column.name}: {found:,} of {rows.height:,} ids hold a blank or an @ and may be names; map a code instead"
+                f"{column}: {found:,} of {rows.height:,} ids hold a blank or an @ and may be names; map a code, or write "
+                f"'pseudonymise: [{column}]'"
             )
     return said

@@ -9,13 +9,11 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
-from glob import glob, has_magic
 from itertools import count
-from os.path import relpath
 from pathlib import Path
 
 import polars as pl
@@ -30,20 +28,17 @@ from assets.landing import (
     LandingBlockedError,
     SourceUnreachableError,
 )
-from pipelines.sources.config import Configuration, FileEntry, Source, is_url
-from pipelines.sources.database import DatabaseError, fetch
-from pipelines.sources.fingerprints import FileHashes, Stamp, stamp_of
+from pipelines.sources.config import Configuration, FileEntry
+from pipelines.sources.fingerprints import FileHashes, Stamp
+from pipelines.sources.locating import CHANGED, Locator
 from pipelines.sources.mapping import Plan, describe_missing, plan_columns
 from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_rows
 from pipelines.sources.preset import adapt
-from pipelines.sources.readers.frame import SOURCE_RECORD, SourceFile, UnreadableError
+from pipelines.sources.readers.frame import SourceFile, UnreadableError
 from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
-from pipelines.sources.readers.typed import decode_fully
-from pipelines.sources.settings import DATABASE
-from pipelines.sources.transform import MappedRows, compute, null_tokens, rename, run_query, stack
+from pipelines.sources.transform import map_rows, null_tokens, run_query, stack
 
 _LEFT_BEHIND_SECONDS = 86_400  # longer than any run
-_CHANGED = ("the file changed while it was read", "Wait until its writer is done, then run again")
 
 
 class ConfiguredLanding:
@@ -51,14 +46,15 @@ class ConfiguredLanding:
 
     `cache_dir` keeps hashes between runs; decompressed, transcoded and cleaned copies live in a private folder below
     it, until `close` or the end of the process: the lazy frames of `read` still need them.
+    `first_look`: for `outline` and `sample` alone, nothing is fetched as a whole.
     """
 
-    def __init__(self, configuration: Configuration, cache_dir: Path) -> None:
+    def __init__(self, configuration: Configuration, cache_dir: Path, *, first_look: bool = False) -> None:
         self.configuration = configuration
         cache_dir.mkdir(parents=True, exist_ok=True)
+        cache_dir.chmod(0o700)  # answers of databases stay there, with all they hold
         self._hashes = FileHashes(cache_dir)
-        self._cache = cache_dir
-        self._answers: dict[str, Path] = {}  # rows of databases, by table
+        self.located = Locator(configuration, cache_dir, first_look=first_look)
         self._work = _private_folder(cache_dir)
         self._sweep = atexit.register(partial(shutil.rmtree, self._work, ignore_errors=True))
         self._folders = count()
@@ -83,12 +79,17 @@ class ConfiguredLanding:
         digest = hashlib.sha256(self.configuration.fingerprint(table).encode())
         seen = self._announced[table] = {}
         for name, entry in sorted(source.entries.items()):
-            for path in self.paths_if_any(table, name, entry):
-                with self._blaming(table, self.shown(path)):
-                    seen[path] = stamp_of(path), self._hashes.sha256(path)
-                digest.update(json.dumps([name, self.shown(path), seen[path][1]]).encode())
+            for path in self.located.paths_if_any(table, name, entry):
+                with self._blaming(table, self.located.shown(path)):
+                    seen[path] = self.located.stamp(path), self._hashes.sha256(path)
+                digest.update(json.dumps([name, self.located.shown(path), seen[path][1]]).encode())
         self._hashes.save()
         return digest.hexdigest()
+
+    def contents(self, table: str) -> Mapping[str, tuple[Stamp, str]]:
+        """Stamp and SHA-256 of each file of a table, by the path reports show; raises as `version`."""
+        self.version(table)
+        return {self.located.shown(path): facts for path, facts in self._announced.get(table, {}).items()}
 
     def read(self, table: str) -> Landed:
         """The landed table. Raises LandingBlockedError or SourceUnreachableError, KeyError where it is not mapped."""
@@ -120,67 +121,8 @@ class ConfiguredLanding:
         `read` calls it at its end; whoever collects the lazy rows later calls it again before committing them.
         """
         for path, stamp in self._stamps.get(table, {}).items():
-            with self._blaming(table, self.shown(path)):
-                if stamp_of(path) != stamp:
-                    raise UnreadableError(*_CHANGED)
-
-    def paths(self, table: str, entry: FileEntry) -> tuple[Path, ...]:
-        """The files of an entry, sorted. Raises SourceUnreachableError where there are none."""
-        if self.configuration.sources[table].sql is not None:
-            return (self._fetched(table),)
-        if is_url(entry.path):
-            said = "this version reads local files only. Copy the files here, or mount the bucket"
-            raise SourceUnreachableError(f"{table}: {entry.path}: {said}")
-        pattern = str(self.configuration.folder / entry.path)
-        # Path.glob would refuse absolute patterns and find hidden files
-        found = sorted(glob(pattern, recursive=True)) if has_magic(entry.path) else [pattern]  # noqa: PTH207
-        paths = tuple(Path(p) for p in found if not Path(p).is_dir())
-        if not paths or not all(p.exists() for p in paths):
-            folder = Path(pattern).is_dir()
-            hint = (
-                f"Did you mean {entry.path.rstrip('/')}/*?"
-                if folder
-                else "Correct the path, or export the file"
-            )
-            said = f"no file at {entry.path} (looked in {self.configuration.folder})"
-            raise SourceUnreachableError(f"{table}: {said}. {hint}")
-        return paths
-
-    def paths_if_any(self, table: str, name: str, entry: FileEntry) -> tuple[Path, ...]:
-        """As `paths`; none for an object that its preset can do without, as long as there is another."""
-        preset = self.configuration.preset(table)
-        if preset is None or preset.objects[name]:
-            return self.paths(table, entry)
-        try:
-            return self.paths(table, entry)
-        except SourceUnreachableError:
-            if is_url(entry.path) or (
-                name == preset.main
-                and not any(
-                    self.paths_if_any(table, other, self.configuration.sources[table].entries[other])
-                    for other in preset.stand_ins
-                    if other in self.configuration.sources[table].entries
-                )
-            ):
-                raise
-            return ()
-
-    def _fetched(self, table: str) -> Path:
-        """The rows of a table's database, asked once; the rest of this landing sees the same answer."""
-        if (known := self._answers.get(table)) is None:
-            database = self.configuration.sources[table].sql
-            try:
-                known = fetch(database, self._cache / "databases" / table).path if database else Path()
-            except DatabaseError as error:
-                raise SourceUnreachableError(f"{table}: {DATABASE}: {error}") from None
-            self._answers[table] = known
-        return known
-
-    def shown(self, path: Path) -> str:
-        """A path as reports show it: relative to the configuration."""
-        if path in self._answers.values():
-            return DATABASE
-        return Path(relpath(path, self.configuration.folder)).as_posix()
+            with self._blaming(table, self.located.shown(path)):
+                self.located.check_unchanged(path, stamp)
 
     def _read(self, table: str, head: int | None) -> Landed:
         source, contract = self.configuration.sources[table], self.configuration.tables[table]
@@ -190,7 +132,7 @@ class ConfiguredLanding:
         with self._blaming(table):
             if plan.missing:
                 raise describe_missing(contract, plan, opened.columns)
-            mapped, notes = _map(source, plan, opened, folder)
+            mapped, notes = map_rows(source, plan, opened, folder)
         self.confirm_unchanged(table)
         raw = opened.raw_reader()
         faults = raw(mapped.faults.drop("raw").rename({"file": FILE, "record": RECORD}))
@@ -220,9 +162,9 @@ class ConfiguredLanding:
         if source.rows is not None:
             return open_rows(source.rows)
         inputs = {
-            name: self._open_files(table, entry, folder, head, announced)
+            name: self._open_files(table, name, entry, folder, head, announced)
             for name, entry in source.entries.items()
-            if self.paths_if_any(table, name, entry)
+            if self.located.paths_if_any(table, name, entry)
         }
         if source.query is None:
             return inputs["source"]
@@ -240,6 +182,7 @@ class ConfiguredLanding:
     def _open_files(
         self,
         table: str,
+        name: str,
         entry: FileEntry,
         folder: Path,
         head: int | None,
@@ -250,14 +193,20 @@ class ConfiguredLanding:
         notes: Counter[str] = Counter()
         numbers = count(len(list(folder.iterdir())))
         expected = self._expected_columns(table)
-        for path in self.paths(table, entry):
-            wanted = Wanted(self.shown(path), entry, expected, head)
+        first: dict[
+            str, str
+        ] = {}  # file that had this content first: under a second name it is no second delivery
+        for path in self.located.paths(table, name, entry):
+            wanted = Wanted(self.located.shown(path), entry, expected, head)
             with self._blaming(table, wanted.shown):
-                self._stamps[table].setdefault(path, stamp_of(path))
+                self._stamps[table].setdefault(path, self.located.stamp(path))
                 file, digest = read_file(path, wanted, lambda suffix: folder / f"{next(numbers)}{suffix}")
                 digest = digest or ("" if head else self._hashes.sha256(path))
                 if path in announced and digest != announced[path][1]:
-                    raise UnreadableError(*_CHANGED)
+                    raise UnreadableError(*CHANGED)
+                if digest and first.setdefault(digest, wanted.shown) != wanted.shown:
+                    notes[f"records_delivered_again:{wanted.shown}"] = file.records
+                    continue
                 facts.append(LandedFile(wanted.shown, digest, path.stat().st_size, file.records))
             files.append(file)
             notes.update(file.notes)
@@ -303,38 +252,3 @@ def _private_folder(cache: Path) -> Path:
             if time.time() - old.stat().st_mtime > _LEFT_BEHIND_SECONDS:
                 shutil.rmtree(old)
     return Path(tempfile.mkdtemp(prefix="reading-", dir=cache)).resolve()
-
-
-def _map(source: Source, plan: Plan, opened: Opened, folder: Path) -> tuple[MappedRows, Mapping[str, int]]:
-    """The rows in contract columns: in polars where all are plain renames, else in DuckDB."""
-    _check_every_file(plan, opened.files)
-    if source.where is None and not any(m.expression for m in plan.mapped):
-        needed = list(dict.fromkeys(m.renamed for m in plan.mapped if not m.personal))
-        _check_decodes(opened.files, needed)
-        rows, notes = stack(opened.files, needed)
-        return rename(rows, plan), notes
-    rows, notes = stack(opened.files, opened.columns)
-    return compute(
-        rows, opened.columns, plan, where=source.where, tokens=source.null_tokens, folder=folder
-    ), notes
-
-
-def _check_every_file(plan: Plan, files: Sequence[SourceFile]) -> None:
-    """A column that may never be null must be in every file of a glob."""
-    needed = [m.renamed for m in plan.mapped if m.required and m.renamed]
-    for file in files:
-        for name in needed:
-            if name not in file.columns:
-                hint = "Other files of this source have it: was it renamed? Read the files as two tables of a query"
-                raise UnreadableError(f"the column {name!r} is missing", hint, file.path)
-
-
-def _check_decodes(files: Sequence[SourceFile], needed: Sequence[str]) -> None:
-    """Damaged Parquet pages block here, not in the middle of a later step."""
-    for file in files:
-        if not file.typed:
-            continue
-        rows = decode_fully(file.rows.select(*(c for c in needed if c in file.columns), SOURCE_RECORD))
-        if rows != file.records:
-            said = f"it holds {rows:,} rows, its footer says {file.records:,}"
-            raise UnreadableError(said, "Fetch it again", file.path)

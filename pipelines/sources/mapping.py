@@ -21,7 +21,7 @@ class Mapped:
     column: str
     renamed: str = ""
     expression: str = ""
-    required: bool = False  # never null
+    required: bool = False  # must be mapped: a file without it can't be read as if it were empty
     personal: bool = False  # allowed at the door, never kept
 
 
@@ -56,7 +56,7 @@ def plan_columns(
     optional: list[str] = []
     for column in contract.door:
         text = wanted.get(column.name, column.name)
-        required, personal = column.presence is Presence.REQUIRED, not column.kept
+        required, personal = column.presence in {Presence.MAPPED, Presence.REQUIRED}, not column.kept
         if text in have:
             mapped.append(Mapped(column.name, renamed=text, required=required, personal=personal))
         elif column.name in wanted:

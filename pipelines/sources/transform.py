@@ -13,9 +13,10 @@ import polars as pl
 from assets.landing import FILE, RECORD, REJECTS
 from pipelines.sources.hints import nearest
 from pipelines.sources.mapping import Mapped, Plan
-from pipelines.sources.opened import QUERY
+from pipelines.sources.opened import QUERY, Opened
 from pipelines.sources.preset import insert_own
 from pipelines.sources.readers.frame import SOURCE_FILE, SOURCE_RECORD, SourceFile, UnreadableError
+from pipelines.sources.readers.plain_text import as_text
 from pipelines.sources.readers.sql import (
     check_expression,
     check_query,
@@ -24,7 +25,8 @@ from pipelines.sources.readers.sql import (
     quote_name,
     quote_text,
 )
-from pipelines.sources.readers.typed import rows_as_json
+from pipelines.sources.readers.typed import DAMAGE, decode_fully, rows_as_json
+from pipelines.sources.settings import Source
 
 _KEEP, _FAULT, _VALUE = "aftersale:keep", "aftersale:fault", "aftersale:value"
 _WHERE = "where"
@@ -51,6 +53,22 @@ class MappedRows:
     filtered: int = 0
 
 
+def map_rows(
+    source: Source, plan: Plan, opened: Opened, folder: Path
+) -> tuple[MappedRows, Mapping[str, int]]:
+    """The rows in contract columns: in polars where all are plain renames, else in DuckDB."""
+    _check_every_file(plan, opened.files)
+    if source.where is None and not any(m.expression for m in plan.mapped):
+        needed = list(dict.fromkeys(m.renamed for m in plan.mapped if not m.personal))
+        _check_decodes(opened.files, needed)
+        rows, notes = stack(opened.files, needed)
+        return rename(rows, plan), notes
+    rows, notes = stack(opened.files, opened.columns)
+    return compute(
+        rows, opened.columns, plan, where=source.where, tokens=source.null_tokens, folder=folder
+    ), notes
+
+
 def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyFrame, dict[str, int]]:
     """The files' rows under each other, with SOURCE_FILE; a column a file lacks is null, mixed types become text."""
     schemas = [file.rows.collect_schema() for file in files]
@@ -69,7 +87,7 @@ def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyF
                 notes[f"column_missing_in_files:{name}"] += 1
                 cells.append(pl.lit(None, types[name]).alias(name))
             else:
-                cells.append(pl.col(name).cast(types[name]) if schema[name] != types[name] else pl.col(name))
+                cells.append(pl.col(name) if schema[name] == types[name] else as_text(name, schema[name]))
         parts.append(file.rows.select(*cells, pl.lit(file.path).alias(SOURCE_FILE), SOURCE_RECORD))
     return (pl.concat(parts) if len(parts) > 1 else parts[0]), dict(notes)
 
@@ -132,7 +150,10 @@ def run_query(
     out = folder / "query.parquet"
     with open_locked(folder) as connection:
         check_query(connection, insert_own(query, ()))
-        for name, (rows, columns) in sources.items():
+        for name, (rows, every) in sources.items():
+            columns = [column for column in every if column]  # SQL can't name what has no name
+            if not columns:
+                raise UnreadableError(f"the files of {name} have no columns", "Export them again")
             text = folder / f"{name}.parquet"
             _sink(rows, columns, (), text)
             shown = ", ".join(quote_name(c) for c in columns)
@@ -186,7 +207,7 @@ def _sink(rows: pl.LazyFrame, columns: Sequence[str], tokens: Sequence[str], pat
     try:
         rows.select(*null_tokens(columns, schema, tokens), *internal).sink_parquet(path, compression="lz4")
         return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except DAMAGE as error:
         raise UnreadableError(
             f"the data can't be decoded ({str(error).splitlines()[0][:160]})", "Fetch the file again"
         ) from None
@@ -280,3 +301,24 @@ def _as_rejects(faults: pl.DataFrame) -> pl.DataFrame:
         pl.col(_VALUE).alias("value"),
         pl.lit(None, pl.String).alias("raw"),
     )
+
+
+def _check_every_file(plan: Plan, files: Sequence[SourceFile]) -> None:
+    """A column that must be mapped must be in every file of a glob: a file without it is another export."""
+    needed = [m.renamed for m in plan.mapped if m.required and m.renamed]
+    for file in files:
+        for name in needed:
+            if name not in file.columns:
+                hint = f"Other files of this source have it: {nearest(name, file.columns)} Read the files as two tables of a query"
+                raise UnreadableError(f"the column {name!r} is missing", hint, file.path)
+
+
+def _check_decodes(files: Sequence[SourceFile], needed: Sequence[str]) -> None:
+    """Damaged Parquet pages block here, not in the middle of a later step."""
+    for file in files:
+        if not file.typed:
+            continue
+        rows = decode_fully(file.rows.select(*(c for c in needed if c in file.columns), SOURCE_RECORD))
+        if rows != file.records:
+            said = f"it holds {rows:,} rows, its footer says {file.records:,}"
+            raise UnreadableError(said, "Fetch it again", file.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -97,6 +99,11 @@ def test_a_changed_source_remakes_what_stands_on_it_and_nothing_else(home: Path)
     newest = latest_snapshot(home)
     assert newest is not None
     assert newest.number == 2
+    logged = [json.loads(x) for p in sorted((home / "logs").iterdir()) for x in p.read_text().splitlines()]
+    told = [(x["event"], x.get("table", "")) for x in logged if x["run"] == newest.run_id]
+    assert told[0] == ("started", "")
+    assert told[-1] == ("published", "")
+    assert ("made", "core/complaints") in told
     states = {table: result["state"] for table, result in Runs(home).results(newest.run_id).items()}
     assert states["core/complaints"] == "made"
     assert states["marts/complaints_by_incentive"] == "made"
@@ -128,6 +135,28 @@ def test_a_new_month_costs_a_month(home: Path) -> None:
         assert version is not None
         assert version.facts["months"] == 12
         assert version.facts["months_made"] == 12 - len(same)
+
+
+def test_what_is_restated_in_closed_months_is_told_with_rows_and_money(home: Path) -> None:
+    path = home / "source" / "ledger.csv"
+    entries = pl.read_csv(path, infer_schema=False)
+    month = entries["booked_at"].str.slice(0, 7)
+    chosen = entries.filter(month == "2025-03").head(2)
+    raised = str(Decimal(chosen["amount"][0]) + 7)
+    is_first = pl.col("entry_id") == chosen["entry_id"][0]
+    corrected = entries.filter(pl.col("entry_id") != chosen["entry_id"][1]).with_columns(
+        pl.when(is_first).then(pl.lit(raised)).otherwise("amount").alias("amount")
+    )
+    corrected.write_csv(path)
+    assert run_pipeline(home, config(home)) is Exit.PUBLISHED
+    folder = home / "published" / "latest"
+    (row,) = pl.read_csv(folder / "restatements.csv", infer_schema=False).rows(named=True)
+    assert (row["table"], row["month"], row["money"]) == ("ledger", "2025-03", "amount")
+    assert (row["rows_added"], row["rows_changed"], row["rows_vanished"]) == ("0", "1", "1")
+    moved = Decimal(row["money_after"]) - Decimal(row["money_before"])
+    assert moved == 7 - Decimal(chosen["amount"][1])
+    assert "| ledger | 2025-03 |" in (folder / "changes.md").read_text()
+    assert verify(home) == []
 
 
 def test_too_many_rejects_block_and_the_last_good_snapshot_stays(

@@ -9,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.sources.readers.frame import SOURCE_RECORD, Numbers, SourceFile, UnreadableError
+from pipelines.sources.readers.plain_text import as_text
 
+# a panic of the engine is no Exception: it runs past the end of a file whose head is cut off
+DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_MANY_GROUPS, _ROWS_OF_A_GROUP = 100, 100
 _CORRUPT = "The file is cut off, still being written, or no Parquet: fetch it again"
 
 
@@ -20,13 +24,17 @@ def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
     """
     try:
         with pq.ParquetFile(path) as file:
-            records = file.metadata.num_rows
+            records, groups = file.metadata.num_rows, file.metadata.num_row_groups
         schema = pl.read_parquet_schema(path)
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+        rows = pl.scan_parquet(
+            path, glob=False, hive_partitioning=False, row_index_name=SOURCE_RECORD, row_index_offset=1
+        )
+        if groups > _MANY_GROUPS and records < groups * _ROWS_OF_A_GROUP:
+            rows = (
+                rows.collect().rechunk().lazy()
+            )  # row by row appended: each pass over it costs more than all its rows
+    except (pa.ArrowException, *DAMAGE, ValueError) as error:
         raise UnreadableError(f"not readable as Parquet ({_first_line(error)})", _CORRUPT) from None
-    rows = pl.scan_parquet(
-        path, glob=False, hive_partitioning=False, row_index_name=SOURCE_RECORD, row_index_offset=1
-    )
     shown = rows.select(*(_passable(n, t) for n, t in schema.items()), pl.col(SOURCE_RECORD).cast(pl.Int64))
 
     if limit is not None:
@@ -43,7 +51,7 @@ def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:
     wanted = (
         rows.filter(pl.col(SOURCE_RECORD).is_in(numbers.tolist())).sort(SOURCE_RECORD).drop(SOURCE_RECORD)
     )
-    texts = wanted.select(pl.all().cast(pl.String, strict=False)).collect()
+    texts = wanted.select(as_text(n, t) for n, t in wanted.collect_schema().items()).collect()
     return texts.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
 
 
@@ -53,18 +61,14 @@ def decode_fully(rows: pl.LazyFrame) -> int:
     counts = rows.select(pl.len().alias(SOURCE_RECORD), pl.col(columns).null_count())
     try:
         return int(counts.collect()[SOURCE_RECORD][0])
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except DAMAGE as error:
         raise UnreadableError(f"damaged Parquet data ({_first_line(error)})", _CORRUPT) from None
 
 
 def _passable(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if isinstance(dtype, pl.Categorical | pl.Enum | pl.Time | pl.Binary):
-        return column.cast(pl.String, strict=False)
-    if isinstance(dtype, pl.Struct):
-        return column.struct.json_encode().alias(name)
-    return column
+    foreign = isinstance(dtype, pl.Categorical | pl.Enum | pl.Time | pl.Duration | pl.Binary | pl.Struct)
+    return as_text(name, dtype) if foreign else pl.col(name)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import yaml
 
 HEADER = "account_id,segment,region,created_at"
@@ -56,16 +57,21 @@ def json_lines(*lines: object) -> bytes:
     return text(*(line if isinstance(line, str) else json.dumps(line) for line in lines))
 
 
-def parquet(frame: pl.DataFrame) -> bytes:
+def parquet(frame: pl.DataFrame, row_group_size: int | None = None) -> bytes:
     """A frame as Parquet bytes."""
     out = io.BytesIO()
-    frame.write_parquet(out)
+    frame.write_parquet(out, row_group_size=row_group_size)
     return out.getvalue()
 
 
 def zipped(data: bytes) -> bytes:
     """Gzip with a fixed time stamp."""
     return gzip.compress(data, mtime=0)
+
+
+def zstd(data: bytes) -> bytes:
+    """One Zstandard frame."""
+    return bytes(pa.compress(data, codec="zstd", asbytes=True))
 
 
 _FRAME = pl.DataFrame(JSON_LINES)
@@ -206,6 +212,16 @@ ACCEPTED = (
     ),
     Case("gzip", zipped(PLAIN), rows=5, file="accounts.csv.gz", notes=("decompressed",)),
     Case("gzip_in_two_members", zipped(PLAIN[:60]) + zipped(PLAIN[60:]), rows=5, file="accounts.csv.gz"),
+    Case("zstd", zstd(PLAIN), rows=5, file="accounts.csv.zst", notes=("decompressed",)),
+    Case("zstd_in_two_frames", zstd(PLAIN[:60]) + zstd(PLAIN[60:]), rows=5, file="accounts.csv.zst"),
+    Case(
+        "zstd_with_a_skippable_frame",
+        b"\x50\x2a\x4d\x18\x02\0\0\0ab".join((zstd(PLAIN), b"")),
+        rows=5,
+        file="accounts.csv.zst",
+    ),
+    Case("zstd_of_json_lines", zstd(json_lines(*JSON_LINES)), rows=5, file="accounts.jsonl.zst"),
+    Case("zstd_without_the_suffix", zstd(PLAIN), rows=5),
     Case("gzip_without_the_suffix", zipped(PLAIN), rows=5),
     Case("gzip_of_utf16", zipped(PLAIN.decode().encode("utf-16")), rows=5, file="accounts.csv.gz"),
     Case(
@@ -257,6 +273,12 @@ ACCEPTED = (
         file="accounts.parquet",
     ),
     Case("parquet_without_rows", parquet(_FRAME.clear()), rows=0, file="accounts.parquet"),
+    Case(
+        "parquet_written_row_by_row",
+        parquet(pl.concat([_FRAME] * 60), row_group_size=1),
+        rows=300,
+        file="accounts.parquet",
+    ),
     Case("where_leaves_out", PLAIN, rows=3, filtered=2, options={"where": "account_id > 'A2'"}),
     Case(
         "name_with_blank_mapped",
@@ -521,7 +543,18 @@ BLOCKED = (
     Case("excel_workbook_named_csv", b"PK\x03\x04" + b"\0" * 64, blocked="Excel workbook"),
     Case("old_excel_named_csv", b"\xd0\xcf\x11\xe0" + b"\0" * 64, blocked="Excel"),
     Case("parquet_named_csv", parquet(_FRAME), blocked="is Parquet"),
-    Case("spreadsheet", b"PK\x03\x04", blocked="spreadsheets are not read", hint="CSV", file="accounts.xlsx"),
+    Case(
+        "workbook_cut_off",
+        b"PK\x03\x04" + b"\0" * 64,
+        blocked="not readable as an Excel",
+        hint="CSV",
+        file="accounts.xlsx",
+    ),
+    Case("workbook_by_name_only", PLAIN, blocked="not readable as an Excel workbook", file="accounts.xlsx"),
+    Case(
+        "workbook_with_a_password", b"\xd0\xcf\x11\xe0" + b"\0" * 64, blocked="password", file="accounts.xlsx"
+    ),
+    Case("old_workbook", b"\xd0\xcf\x11\xe0", blocked=".xls spreadsheets", hint="CSV", file="accounts.xls"),
     Case("unknown_kind", PLAIN, blocked="'.dat' are not read", file="accounts.dat"),
     Case("gzip_cut_off", zipped(PLAIN * 50)[:-20], blocked="ends too early", file="accounts.csv.gz"),
     Case(
@@ -537,6 +570,17 @@ BLOCKED = (
         blocked="over 200 times",
         file="accounts.csv.gz",
     ),
+    Case("zstd_cut_off", zstd(PLAIN * 50)[:-5], blocked="ends too early", file="accounts.csv.zst"),
+    Case("zstd_corrupt", zstd(PLAIN)[:4] + b"\xff" * 20, blocked="zstd", file="accounts.csv.zst"),
+    Case("zstd_trailing_rubbish", zstd(PLAIN) + b"rubbish", blocked="corrupt", file="accounts.csv.zst"),
+    Case(
+        "zstd_bomb",
+        zstd(HEADER.encode() + b"\n" * (8 << 20)),
+        blocked="over 200 times",
+        file="accounts.csv.zst",
+    ),
+    Case("zstd_only_by_name", PLAIN, blocked="not zstd", file="accounts.csv.zst"),
+    Case("gzip_named_zst", zipped(PLAIN), blocked="not zstd", file="accounts.csv.zst"),
     Case("gzip_only_by_name", PLAIN, blocked="not gzip", file="accounts.csv.gz"),
     Case("zlib_without_gzip", zlib.compress(PLAIN), blocked="not gzip", file="accounts.csv.gz"),
     Case(
@@ -558,6 +602,25 @@ BLOCKED = (
     Case("parquet_cut_off", _TALL[:-100], blocked="not readable as Parquet", file="accounts.parquet"),
     Case("parquet_first_half", _TALL[: len(_TALL) // 2], blocked="Parquet", file="accounts.parquet"),
     Case("parquet_damaged_pages", _broken_page(_TALL), blocked="Parquet", file="accounts.parquet"),
+    Case(
+        "parquet_head_cut_off",
+        parquet(pl.concat([_FRAME] * 40), row_group_size=5)[3_000:],
+        blocked="Parquet",
+        file="accounts.parquet",
+    ),
+    Case(
+        "query_over_parquet_without_columns",
+        parquet(pl.DataFrame()),
+        blocked="no columns",
+        file="accounts.parquet",
+        options={"files": {"a": {"path": "accounts.parquet"}}, "query": "SELECT * FROM a", "path": None},
+    ),
+    Case(
+        "line_end_and_escape_in_a_column_name",
+        text('"a\nb\x1b[31m",segment', "A1,x"),
+        blocked="\\x1b[31m",
+        hint="no column for account_id",
+    ),
     Case("csv_named_parquet", PLAIN, blocked="not readable as Parquet", file="accounts.parquet"),
     Case("parquet_zero_bytes", b"", blocked="0 bytes", file="accounts.parquet"),
     Case(
@@ -626,8 +689,8 @@ BLOCKED = (
     Case(
         "bucket",
         PLAIN,
-        blocked="local files only",
-        options={"path": "s3://lake/accounts/*.parquet"},
+        blocked="read are local files and s3://",
+        options={"path": "ftp://lake/accounts/*.parquet"},
         unreachable=True,
     ),
 )
@@ -657,7 +720,8 @@ def write_company(folder: Path, case: Case) -> Path:
         (folder / f"{case.table}.csv").unlink(missing_ok=True)
     for name, data in {case.file: case.data, **case.others}.items():
         (folder / name).write_bytes(data)
-    sources[case.table] = {"path": case.file, "max_reject_share": 1.0, **case.options}
+    source = {"path": case.file, "max_reject_share": 1.0, **case.options}
+    sources[case.table] = {name: value for name, value in source.items() if value is not None}
     company = {"reporting_currency": "USD", "timezone": "America/New_York", "as_of": "2024-12-31"}
     config = folder / "aftersale.yaml"
     config.write_text(yaml.safe_dump({"company": company, "sources": sources}, sort_keys=False), "utf-8")

@@ -276,6 +276,7 @@ def test_typed_files_obey_the_same_rules(
     [
         ("account_id", ISO, " A1", "trimmed"),
         ("account_id", ISO, "e\u0301", "unicode_normalised"),
+        ("account_id", ISO, "12.0", "warning id_written_as_float"),
         ("currency", ISO, "usd", "letter_case"),
         ("direction", ISO, "Inbound", "letter_case"),
         ("channel", ISO, "fax", "warning unknown_word"),

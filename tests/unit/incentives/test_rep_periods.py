@@ -174,6 +174,32 @@ def test_a_segment_is_paid_its_days_of_a_result_in_deals_and_guarantee_alike(
     assert (row["pay_without_deals_amount"], row["earned_amount"]) == (1000, 1500)
 
 
+def test_instalments_of_one_credit_are_paid_in_the_period_of_each() -> None:
+    """60,000 in the first quarter on top of 230,000 of 250,000; 40,000 in the second on top of 30,000 of 50,000."""
+    books = PaidBooks()
+    books.plan("P", P, credit_event="cash")
+    books.seller("s", "P", "250000")
+    second = date(2025, 4, 1)
+    books.quota("s", "50000", period_start=second, period_end=date(2025, 7, 1))
+    books.sell("before", "s", "230000", "2025-01-05 12:00")
+    books.sell("spring", "s", "30000", "2025-04-05 12:00")
+    books.win("deal", "s", "100000", "2025-02-10 12:00")
+    for name, amount, paid in (("a", "60000", "2025-03-10 12:00"), ("b", "40000", "2025-04-20 12:00")):
+        books.credit("deal", "s", amount, paid, credit_id=name, recorded_at=at("2025-02-10 12:00"))
+    books.book("e1", "s", "earn", "6400", "2025-04-10", credit_id="a")
+    found = books.periods()
+    rows = [found["s", start] for start in (Q1, second)]
+    # 230,000 x 8 % and 6,400; 30,000 x 8 % and 4,000
+    assert [row["earned_amount"] for row in rows] == [18_400 + 6_400, 2_400 + 4_000]
+    assert [row["credited_amount"] for row in rows] == [290_000, 70_000]
+    assert [row["attainment"] for row in rows] == [1.16, 1.4]
+    # what was known at the close stands with the first: 11,200
+    assert [row["pay_as_known_amount"] for row in rows] == [18_400 + 11_200, 2_400]
+    # only the first instalment has been paid
+    assert [row["unpaid_amount"] for row in rows] == [18_400, 2_400 + 4_000]
+    assert all(row["pay_null_reason"] is None for row in rows)
+
+
 def test_a_multiplier_without_a_result_leaves_pay_unknown_and_says_so() -> None:
     books = PaidBooks()
     books.plan("P", P)

@@ -76,6 +76,14 @@ def test_restricted_tables_are_off_until_asked_for(tmp_path: Path) -> None:
     assert load(BASE + "publish: {restricted: true}\n", tmp_path).publish.restricted
 
 
+def test_one_table_that_says_so_hides_the_ids_of_all(tmp_path: Path) -> None:
+    assert load(BASE, tmp_path).pseudonymised == frozenset()
+    said = load(BASE + "  complaints: {path: c.csv, pseudonymise: [account_id, subscription_id]}\n", tmp_path)
+    assert said.pseudonymised == {("accounts", "account_id"), ("subscriptions", "subscription_id")}
+    home = load(BASE.replace("accounts.csv", "accounts.csv, pseudonymise: [merged_into_id]"), tmp_path)
+    assert home.pseudonymised == {("accounts", "account_id")}
+
+
 def test_the_fingerprint_of_a_table_ignores_the_rest_of_the_file(tmp_path: Path) -> None:
     before = load(BASE, tmp_path).fingerprint("accounts")
     assert (
@@ -140,6 +148,34 @@ WRONG = {
     "same_marks": ("  plans: {path: p.csv, decimal: ',', thousands: ','}", 6, "decimal mark as well"),
     "no_day": ("  plans: {path: p.csv, complete_until: 2024-02-30}", 6, "day is out of range"),
     "stale_required_table": ("", 3, "for optional tables"),
+    "publish_to_a_folder": ("publish: {to: /mnt/lake}", 6, "must be a place in an object store"),
+    "publish_with_a_secret": ("publish: {to: 's3://key:secret@lake/x'}", 6, "must hold no credentials"),
+    "path_and_delta": ("  quotas: {path: q.csv, delta: {path: lake}}", 6, "found path and delta"),
+    "file_of_two_kinds": (
+        "  quotas: {files: {a: {path: a.csv, delta: {path: b}}}, query: SELECT 1}",
+        6,
+        "exactly one of 'path', 'sql' or 'delta'",
+    ),
+    "object_without_a_preset": (
+        "  quotas: {sql: {uri: 'sqlite:///a.db', table: 'crm.<object>'}}",
+        6,
+        "name one with 'preset'",
+    ),
+    "pseudonym_of_a_typo": (
+        "  complaints: {path: c.csv, pseudonymise: [acount_id]}",
+        6,
+        "did you mean 'account_id'?",
+    ),
+    "pseudonym_of_a_word": (
+        "  ledger: {path: l.csv, pseudonymise: [currency]}",
+        6,
+        "no id of ledger that can be pseudonymised",
+    ),
+    "pseudonym_of_a_person": (
+        "  quotas: {path: q.csv, pseudonymise: [rep_id]}",
+        6,
+        "stands under pseudonyms anyway",
+    ),
     "unknown_publish_key": ("publish: {restrict: true}", 6, "did you mean 'restricted'?"),
     "no_time_of_day": ("schedule: {daily: '25:00'}", 6, "has not the form"),
     "broken_yaml": ("  plans: {path: p.csv", 7, "not valid YAML"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -214,6 +214,7 @@ def test_copies_are_private_and_gone_in_the_end(landing: ConfiguredLanding, tmp_
     file.write_bytes(ACCOUNTS.encode("utf-16"))
     landing.read("accounts").rows.collect()
     (folder,) = (tmp_path / "cache").glob("reading-*")
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
     assert folder.stat().st_mode & 0o077 == 0
     assert list(folder.rglob("*.txt"))
     landing.close()
@@ -260,7 +261,33 @@ def test_a_first_look_says_what_maps_and_what_is_missing(tmp_path: Path) -> None
     assert accounts.rejects == (("ragged", 1),)
     assert accounts.warnings[0].startswith("account_id: 2 of 3 ids hold a blank or an @")
     assert "jane" not in repr(report)
+    hidden = configure(tmp_path / "in", accounts="{path: named.csv, pseudonymise: [account_id]}")
+    assert not {t.table: t for t in inspect_sources(hidden).tables}["accounts"].warnings
     assert tables["quotas"].missing == ("period_start", "period_end")
     assert "no file at none.csv" in tables["complaints"].problem
     assert not report.usable
     assert dict(report.absent)["ledger"] == config.tables["ledger"].switches_off
+
+
+def test_types_that_no_contract_holds_are_text_in_rows_and_in_raw(tmp_path: Path) -> None:
+    config = configure(tmp_path / "in", accounts="{path: a.parquet, columns: {industry: span, region: tags}}")
+    frame = pl.DataFrame(
+        {
+            "account_id": [b"A1", b"\xff\x01"],
+            "segment": [{"x": 1}, None],
+            "span": [timedelta(days=1), None],
+            "tags": [["a", "b"], None],
+            "nested": [[b"\xff"], None],
+        }
+    )
+    frame.write_parquet(config.folder / "a.parquet")
+    landed = ConfiguredLanding(config, tmp_path / "cache").read("accounts")
+    rows = landed.rows.collect()
+    assert rows.select("account_id", "segment", "industry").rows() == [
+        ("A1", '{"x":1}', "P1D"),
+        ("0xff01", None, None),
+    ]
+    raw = landed.raw(rows.select(FILE, RECORD))["raw"].to_list()
+    assert '"tags":"a,b"' in raw[0]
+    assert '"nested":"<List(Binary)>"' in raw[0]
+    assert '"account_id":"0xff01"' in raw[1]

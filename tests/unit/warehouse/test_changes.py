@@ -11,8 +11,10 @@ import pytest
 
 from expectations.contracts import TABLES
 from pipelines.documents import describe_changes
+from pipelines.restatements import RESTATED
 from pipelines.warehouse.snapshots import Snapshot
 
+NONE = pl.DataFrame(schema=RESTATED)
 FACTS: dict[str, Any] = {
     "company": {"as_of": "2025-06-30", "timezone": "UTC"},
     "sources": {"accounts": "1", "complaints": "1"},
@@ -37,7 +39,7 @@ def before(tmp_path: Path) -> Snapshot:
 
 
 def test_a_number_that_moved_is_shown_then_and_now(before: Snapshot, tmp_path: Path) -> None:
-    said = describe_changes(publish_churn(tmp_path / "2", 0.5), before, "2025-06-30", "code", FACTS)
+    said = describe_changes(publish_churn(tmp_path / "2", 0.5), before, "2025-06-30", "code", FACTS, NONE)
     assert "| all / all / 180 | 0.25 | 0.5 |" in said
     assert "No rate_per_1000 moved." in said
 
@@ -65,11 +67,11 @@ def test_a_number_that_moved_is_shown_then_and_now(before: Snapshot, tmp_path: P
 def test_all_that_differs_is_named_as_a_cause(
     before: Snapshot, tmp_path: Path, as_of: str, code: str, facts: dict[str, Any], cause: str
 ) -> None:
-    said = describe_changes(publish_churn(tmp_path / "2", 0.25), before, as_of, code, facts)
+    said = describe_changes(publish_churn(tmp_path / "2", 0.25), before, as_of, code, facts, NONE)
     assert f"Moved by: {cause}." in said
 
 
 def test_a_snapshot_of_an_older_program_names_what_it_can(before: Snapshot, tmp_path: Path) -> None:
     older = replace(before, facts={"company": FACTS["company"]})
-    said = describe_changes(publish_churn(tmp_path / "2", 0.25), older, "2025-06-30", "code", FACTS)
+    said = describe_changes(publish_churn(tmp_path / "2", 0.25), older, "2025-06-30", "code", FACTS, NONE)
     assert "Moved by: possibly the data." in said
