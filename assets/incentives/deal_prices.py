@@ -34,8 +34,8 @@ from expectations.contracts.incentives import DEAL_INCENTIVES
 def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     """Price every credit as known at its close and as final (02-commission, 10-definitions).
 
-    What a seller is paid hangs on his own credits alone, so whole sellers are priced some at a time; only what forecasts look
-    back on is read over all of them first.
+    What a seller is paid hangs on his own credits alone, so whole sellers are priced some at a time; forecasts that look back
+    on everybody on a plan come last.
 
     Args:
         tables: what is priced.
@@ -51,7 +51,9 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     rows, waiting, histories = (list(parts) for parts in zip(*priced, strict=True))
     del priced
     asked = pl.concat(frame.with_columns(batch=pl.lit(n)) for n, frame in enumerate(waiting))
-    by_crew = forecast(look_around(asked, join_histories(histories), firm), firm)
+    around = look_around(asked, join_histories(histories), firm)
+    by_crew = forecast(around, firm).select("batch", "position", "emcr_forward")
+    del waiting, histories, asked, around
     return pl.concat(
         # each batch lets go of its room as it is told
         [_fill_forecasts(names.tell(rows.pop(0)), by_crew.filter(batch=n)) for n in range(len(rows))]

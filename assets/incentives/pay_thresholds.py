@@ -90,8 +90,8 @@ def find_caps(
 ) -> pl.DataFrame:
     """Where the cap of the plan binds at each quota: a cap is money, so it stands at another attainment for every quota.
 
-    Only plans whose one component pays per unit of credit, without a gate or tiers of single products: where pay hangs on
-    more than credit, no attainment says whether the cap binds.
+    Only plans whose one component pays per unit of credit from the first one on, without tiers of single products: where pay
+    hangs on more than credit, no attainment says whether the cap binds.
 
     Args:
         quotas: `plan_id`, `version`, `component`, `quota_amount` > 0.
@@ -106,11 +106,16 @@ def find_caps(
     version, ladder = ["plan_id", "version"], ["plan_id", "version", "component", "quota_amount"]
     newest = _c("recorded_at") == _c("recorded_at").max()
     caps = plans.filter(newest.over(version), _c("cap").is_not_null()).select(*version, "cap")
-    mixed = plan_components.filter(newest.over(*version, "component")).filter(
+    components = plan_components.filter(newest.over(*version, "component"))
+    is_gated = _c("gate_attainment") > 0
+    mixed = components.filter(
         (_c("component").n_unique().over(version) > 1)
         | (_c("rate_basis") == "target").fill_null(value=False)
         | (_c("combine").fill_null("additive") != "additive")
-        | (_c("gate_attainment") > 0).fill_null(value=False)
+        | (is_gated & (_c("gate_from") == "threshold")).fill_null(value=False)
+    )
+    gates = components.filter(is_gated).select(
+        *version, gate=whole_units(_c("gate_attainment")).cast(pl.Int128)
     )
     of_products = plan_features.filter(_c("product_id").is_not_null())
     quota, rate = whole_cents(_c("quota_amount")), whole_units(_c("rate")).cast(pl.Int128)
@@ -123,19 +128,21 @@ def find_caps(
     level = zero - pl.when(is_retroactive).then(zero).otherwise(below)
     lumps = whole_cents(_c("lump_bonus").fill_null(0)).cum_sum().over(ladder, order_by="edge") * _SQUARE
     missing = whole_cents(_c("cap")) * _SQUARE - _c("lumps") - _c("level") * _c("quota")
-    binds = pl.max_horizontal("edge", missing // (_c("rate_units") * _c("quota")))
+    binds = pl.max_horizontal("gate", "edge", missing // (_c("rate_units") * _c("quota")))
     return (
         quotas.lazy()
         .select(ladder)
         .unique()
         .join(caps, on=version)
         .join(plan_features, on=[*version, "component"])
+        .join(gates, on=version, how="left")
         .join(mixed, on=version, how="anti")
         .join(of_products, on=version, how="anti")
         .with_columns(quota=quota, rate_units=rate, edge=edge)
         .with_columns(level=level, lumps=lumps, following=_c("edge").shift(-1).over(ladder, order_by="edge"))
         .filter(_c("rate_units") > 0)
         .with_columns(binds=binds)
+        # a tier whose end comes first, or that a gate leaps over, leaves it to the next one
         .filter(_c("following").is_null() | (_c("binds") < _c("following")))
         .group_by(ladder)
         .agg(cap_attained=_c("binds").min().cast(pl.Int64))

@@ -99,14 +99,15 @@ def cut_batches(tables: PayTables, size: int) -> Iterator[Batch]:
 
 
 class _Parts:
-    """A frame cut by `batch`; a part that was taken needs no more memory."""
+    """A frame cut by `batch`; texts wait as numbers, and a part that was taken needs no more memory."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._none = frame.clear().drop("batch")
-        self._parts = frame.partition_by("batch", as_dict=True, include_key=False)
+        waiting = frame.cast({pl.String: pl.Categorical})
+        self._parts = waiting.partition_by("batch", as_dict=True, include_key=False)
 
     def take(self, number: object) -> pl.DataFrame:
-        return self._parts.pop((number,), self._none)
+        return self._parts.pop((number,), self._none).cast({pl.Categorical: pl.String})
 
 
 def take_sellers(sellers: pl.Series, booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> Batch:

@@ -134,5 +134,9 @@ def test_a_cap_binds_at_the_attainment_that_pays_it(
     found = find_caps(quotas, frame("plan_features", rows), frame("plan_components", []), plans)
     assert found["cap_attained"].to_list() == ([] if expected is None else [expected])
     margin = {"plan_id": "P", "version": 1, "component": "margin", "recorded_at": recorded}
+    gate = {**margin, "component": "commission", "gate_attainment": Decimal("0.6"), "gate_from": "first_unit"}
+    gated = find_caps(quotas, frame("plan_features", rows), frame("plan_components", [gate]), plans)
+    # below its gate nothing is paid, so nothing is capped
+    assert gated["cap_attained"].to_list() == ([] if expected is None else [max(expected, 60_000_000)])
     several = frame("plan_components", [margin, {**margin, "component": "commission"}])
     assert not find_caps(quotas, frame("plan_features", rows), several, plans).height
