@@ -45,6 +45,8 @@ OF_OWNERS: Final = "owner_emcr_quintile"
 _c = pl.col
 _CELL: Final = ["dimension", "value", "hop"]
 
+_PASSED_ON: Final = "passed on "
+
 OF_ITEMS: Final = (
     Dimension(
         "solicited",
@@ -232,28 +234,56 @@ def _standardise(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
 
 
 def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataFrame:
-    """Mark small cells; what enters two hops at once is one number shown twice, so they are hidden together."""
+    """Mark small cells, and what protects them.
+
+    What enters two hops at once is one number shown twice, so they are hidden together. What leaves a hop enters the next one: so a
+    group hidden at a hop stays hidden at the later ones.
+    """
     pair = sizes.filter(_c("hop").is_in(TOGETHER)).with_columns(
         equation=pl.concat_str(pl.lit("hops"), "dimension", "value", separator="\t"),
         family=pl.lit("hops"),
         is_total=_c("hop") == TOGETHER[0],
     )
     equal = pair.filter(_c("n").n_unique().over("equation") == 1)
+    sums = state_equations(sizes, by=["hop"], nested=find_nested(groups))
+    # a group without a row at the next hop passed nothing on, and everybody sees that: it protects no other
+    passed = sums.join(sizes.select(*_CELL, "reached"), on=_CELL).filter((_c("reached") > 0) | _c("is_total"))
     equations = pl.concat(
         [
-            state_equations(sizes, by=["hop"], nested=find_nested(groups)),
+            sums,
+            passed.select(
+                (pl.lit(_PASSED_ON) + _c("equation")).alias("equation"),
+                pl.lit(_PASSED_ON).alias("family"),
+                *_CELL,
+                "is_total",
+            ),
             equal.select("equation", "family", *_CELL, "is_total"),
         ]
     )
     additive = [
         Additive("n"),
-        *(
-            Additive(name, is_size=False, families=(VALUES, CROSSED, FEATURES))
-            for name in ("reached", "censored")
-        ),
+        Additive("reached", is_size=False, families=(_PASSED_ON,)),
+        Additive("censored", is_size=False, families=(VALUES, CROSSED, FEATURES)),
     ]
-    marked = hide_small_cells(_pass_on_smallness(sizes), equations, _CELL, additive=additive, always=always)
+    cells = _pass_on_smallness(sizes)
+    hidden = sizes.join(always.unique(), on=always.columns, how="semi").select(_CELL)
+    while True:
+        marked = hide_small_cells(cells, equations, _CELL, additive=additive, always=hidden)
+        later = marked.filter(_is_at_or_after(_c("suppressed"))).select(_CELL)
+        if later.join(marked.filter("suppressed"), on=_CELL, how="anti").is_empty():
+            break
+        hidden = later
     return sizes.join(marked.select(*_CELL, "suppressed"), on=_CELL, how="left", maintain_order="left")
+
+
+def _is_at_or_after(marked: pl.Expr) -> pl.Expr:
+    """Whether a hop, or one before it on the way, is marked; the board's hop runs from the capture."""
+    group = ["dimension", "value"]
+    place = _c("hop").replace_strict(WAY, range(len(WAY)), default=len(WAY), return_dtype=pl.Int64)
+    to_the_board = marked | (marked & (_c("hop") == "captured")).any().over(group)
+    return (
+        pl.when(_c("hop") == BOARD).then(to_the_board).otherwise(marked.cum_max().over(group, order_by=place))
+    )
 
 
 def _pass_on_smallness(sizes: pl.DataFrame) -> pl.DataFrame:
@@ -261,9 +291,4 @@ def _pass_on_smallness(sizes: pl.DataFrame) -> pl.DataFrame:
 
     (The hop before a small one is shown all the same: how many of its items left is an event of a cell that may be shown.)
     """
-    group = ["dimension", "value"]
-    place = _c("hop").replace_strict(WAY, range(len(WAY)), default=len(WAY), return_dtype=pl.Int64)
-    on_the_way = is_small().cum_max().over(group, order_by=place)
-    to_the_board = is_small() | (is_small() & (_c("hop") == "captured")).any().over(group)
-    is_after = pl.when(_c("hop") == BOARD).then(to_the_board).otherwise(on_the_way)
-    return sizes.with_columns(n_sellers=pl.when(is_after).then(0).otherwise("n_sellers"))
+    return sizes.with_columns(n_sellers=pl.when(_is_at_or_after(is_small())).then(0).otherwise("n_sellers"))

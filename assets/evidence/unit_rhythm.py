@@ -34,6 +34,7 @@ Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
 UNITS: Final = ("region", "team")
+_COARSE_TO_FINE: Final = ("month", "quarter", "half", "year")
 BLOCK: Final = ["dimension", "value", "candidate_period"]
 
 
@@ -103,8 +104,15 @@ def measure_blocks(days: SellingDays, units: list[Unit]) -> pl.DataFrame:
         n_sellers=pl.when("dominated").then(0).otherwise("n_sellers")
     )
     additive = [Additive(name, families=(name.rpartition(" ")[0],)) for name in names]
-    hidden = hide_small_cells(sized, _equations(blocks, sellers), BLOCK, additive=additive)
-    return blocks.with_columns(hidden["suppressed"])
+    equations, always = _equations(blocks, sellers), blocks.select(BLOCK).clear()
+    place = _c("candidate_period").replace_strict(_COARSE_TO_FINE, range(len(MONTHS_IN)))
+    while True:
+        hidden = hide_small_cells(sized, equations, BLOCK, additive=additive, always=always)
+        # the phases of a longer period are finer: they add up to those of a shorter one, so what is hidden there is hidden here
+        finer = hidden.filter(_c("suppressed").cum_max().over("dimension", "value", order_by=place))
+        if len(finer) == int(hidden["suppressed"].sum()):
+            return blocks.with_columns(hidden["suppressed"])
+        always = finer.select(BLOCK)
 
 
 def _count_phases(days: SellingDays, units: list[Unit]) -> tuple[pl.DataFrame, list[str]]:

@@ -1,137 +1,182 @@
 """Somebody who has every published table and a linear program, and wants to know the small cells.
 
-Written against the tables as they are published: which rows add up to which is read off their keys, nothing is taken from
-the code that hides.
+Written against the tables as they are published: which numbers add up to which, and which can't exceed which, is read off their
+keys (`published.py`); nothing is taken from the code that hides.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack, identity, vstack
+from scipy.sparse.csgraph import connected_components
 
-Key = tuple[str, ...]  # table, number, dimension, value, and what else names the row
+Key = tuple[str, ...]  # table, number, and what names the row
+_ROUNDING = 1e-5  # what follows from numbers published with 8 decimals may miss by more than those
 
 
 @dataclass
 class Attacker:
-    """What is known: numbers by key (None is hidden), and sums that hold between them."""
+    """What is known: numbers by key (None is hidden), sums that hold between them, and what is at most what.
+
+    Attributes:
+        known: published numbers.
+        sums: a total and the parts that make it up.
+        totals: parts, and what they come to by another table.
+        limits: numbers that together are no more than others together, times a factor.
+    """
 
     known: dict[Key, float | None] = field(default_factory=dict)
     sums: list[tuple[Key, list[Key]]] = field(default_factory=list)
+    totals: list[tuple[list[Key], float]] = field(default_factory=list)
+    limits: list[tuple[list[Key], list[Key], float]] = field(default_factory=list)
 
-    def read(
-        self,
-        table: str,
-        number: str,
-        rows: Iterable[tuple[Key, float | None]],
-        features: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> None:
-        """Take in a table: rows ((dimension, value, ...), number). `features`: by dimension, the flag of every plan."""
-        seen = dict(rows)
-        groups: dict[tuple[str, Key], list[Key]] = defaultdict(list)
-        crossed: dict[tuple[str, str, Key], list[Key]] = defaultdict(list)
-        for key, value in seen.items():
-            dimension, group, rest = key[0], key[1], key[2:]
-            self.known[table, number, *key] = value
-            if dimension == "emcr_quintile_within_segment":
-                outer, inner = group.rsplit(": ", 1)
-                crossed["segment", outer, rest].append(key)
-                crossed["emcr_quintile", inner, rest].append(key)
-            elif dimension != "all":
-                groups[dimension, rest].append(key)
-        for (_, rest), parts in groups.items():
-            self._add(table, number, seen, ("all", "all", *rest), parts)
-        for (dimension, group, rest), parts in crossed.items():
-            self._add(table, number, seen, (dimension, group, *rest), parts)
-        for flag, of_plan in (features or {}).items():
-            for rest in {key[2:] for key in seen}:
-                for side in set(of_plan.values()):
-                    parts = [
-                        ("plan", plan, *rest)
-                        for plan, s in of_plan.items()
-                        if s == side and ("plan", plan, *rest) in seen
-                    ]
-                    self._add(table, number, seen, (flag, side, *rest), parts)
+    def read(self, table: str, number: str, rows: Iterable[tuple[Key, float | None]]) -> None:
+        """Take in the numbers of a table: rows (what names the row, number)."""
+        self.known |= {(table, number, *key): value for key, value in rows}
 
-    def add_quarters(self, table: str, number: str, whole: str = "all") -> None:
-        """Numbers that add up over the last part of the key."""
-        parts: dict[Key, list[Key]] = defaultdict(list)
-        for key in self.known:
-            if key[:2] == (table, number) and key[-1] != whole:
-                parts[*key[:-1], whole].append(key)
-        self.sums += [(total, members) for total, members in parts.items() if total in self.known]
+    def add_up(self, total: Key, parts: Iterable[Key]) -> None:
+        """Parts that make up a total; nothing follows where one of them was never published."""
+        members = list(parts)
+        if members and self._has(total, *members):
+            self.sums.append((total, members))
 
     def link(self, one: Key, other: Key) -> None:
-        """The same number in two tables."""
-        if one in self.known and other in self.known:
-            self.sums.append((one, [other]))
+        """The same number in two places."""
+        self.add_up(one, [other])
 
-    def _add(self, table: str, number: str, seen: Mapping[Key, object], total: Key, parts: list[Key]) -> None:
-        if total in seen and parts:
-            self.sums.append(((table, number, *total), [(table, number, *part) for part in parts]))
+    def come_to(self, parts: Iterable[Key], value: float | None) -> None:
+        """Parts whose sum another table tells; None where it hides it."""
+        members = list(parts)
+        if members and value is not None and self._has(*members):
+            self.totals.append((members, value))
+
+    def at_most(self, small: Iterable[Key], large: Iterable[Key], times: float = 1.0) -> None:
+        """Numbers that together are no more than others together, times a factor."""
+        parts, whole = list(small), list(large)
+        if self._has(*parts, *whole):
+            self.limits.append((parts, whole, times))
+
+    def _has(self, *keys: Key) -> bool:
+        return all(key in self.known for key in keys)
 
     def bound(self, wanted: Mapping[Key, float]) -> dict[Key, tuple[float, float]]:
         """Least and largest value of hidden numbers, from all that is known together.
 
         `wanted` says how wide a range must be before the attacker gives up on it; narrower ones are exact.
         """
-        unknown = [key for key, value in self.known.items() if value is None]
-        place = {key: i for i, key in enumerate(unknown)}
-        rows, columns, signs, right = [], [], [], []
-        for total, parts in self.sums:
-            members = [(part, 1.0) for part in parts] + [(total, -1.0)]
+        place = {key: i for i, key in enumerate(key for key, value in self.known.items() if value is None)}
+        exact = [([(part, 1.0) for part in parts] + [(total, -1.0)], 0.0) for total, parts in self.sums]
+        exact += [([(part, 1.0) for part in parts], value) for parts, value in self.totals]
+        less = [
+            ([(key, 1.0) for key in small] + [(key, -times) for key in large], _ROUNDING)
+            for small, large, times in self.limits
+        ]
+        equal, level = self._state(exact, place)
+        below, most = self._state(less, place)
+        rows, right = vstack([equal, below]).tocsr(), np.concatenate([level, most])
+        is_equal = np.arange(rows.shape[0]) < equal.shape[0]
+        narrow = {place[key]: enough for key, enough in wanted.items()}
+        ranges: dict[int, tuple[float, float]] = {}
+        _, together = connected_components(abs(rows).T @ abs(rows), directed=False)
+        by_column = rows.T.tocsr()
+        for group in {int(together[i]) for i in narrow}:
+            near = np.flatnonzero(together == group)
+            near_rows = np.unique(by_column[near].indices)
+            asked = {int(np.searchsorted(near, i)): narrow[i] for i in narrow if together[i] == group}
+            same = is_equal[near_rows]
+            inside = rows[near_rows][:, near]
+            system = _System(inside[same], right[near_rows][same], inside[~same], right[near_rows][~same])
+            ranges |= {int(near[i]): found for i, found in system.bound(asked).items()}
+        return {key: ranges[place[key]] for key in wanted}
+
+    def _state(
+        self, sentences: Sequence[tuple[list[tuple[Key, float]], float]], place: Mapping[Key, int]
+    ) -> tuple[csr_matrix, np.ndarray]:
+        """Sentences about hidden numbers as rows of a matrix and what they come to; those about none are left out."""
+        at: list[int] = []
+        columns: list[int] = []
+        signs: list[float] = []
+        right: list[float] = []
+        for members, value in sentences:
             if not any(key in place for key, _ in members):
                 continue
-            right.append(-sum(sign * (self.known[key] or 0.0) for key, sign in members if key not in place))
+            right.append(
+                value - sum(sign * (self.known[key] or 0.0) for key, sign in members if key not in place)
+            )
             for key, sign in members:
                 if key in place:
-                    rows.append(len(right) - 1)
+                    at.append(len(right) - 1)
                     columns.append(place[key])
                     signs.append(sign)
-        matrix = csr_matrix((signs, (rows, columns)), shape=(len(right), len(unknown)))
-        limits = np.array(right)
-        low, high = np.full(len(unknown), np.inf), np.full(len(unknown), -np.inf)
-        together = np.zeros(len(unknown))
-        together[[place[key] for key in wanted]] = 1.0
-        for sign in (1, -1):  # a first look at all of them at once
-            end = (
-                linprog(sign * together, A_eq=matrix, b_eq=limits, bounds=(0, None)) if limits.size else None
-            )
-            if end is not None and end.status == 0:
-                low, high = np.minimum(low, end.x), np.maximum(high, end.x)
-        for key, enough in wanted.items():
-            i = place[key]
-            if high[i] - low[i] >= enough:
+        return csr_matrix((signs, (at, columns)), shape=(len(right), len(place))), np.array(right)
+
+
+@dataclass(frozen=True)
+class _System:
+    """Numbers that hang together: what they come to, what they are at most, and that none is negative."""
+
+    equal: csr_matrix
+    level: np.ndarray
+    below: csr_matrix
+    most: np.ndarray
+
+    def bound(self, asked: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+        """Least and largest value of the numbers in these places; at least as far apart as asked for, or exact."""
+        n = self.equal.shape[1]
+        end = self._solve(np.zeros(n))
+        assert end.status == 0, end.message
+        start = np.maximum(end.x, 0.0)
+        low, high = start.copy(), start.copy()
+        narrow = list(asked)
+        while narrow:  # any solution is a way things could be, for all numbers at once
+            for sign in (1.0, -1.0):
+                found = self._spread(start, narrow, np.array([asked[i] for i in narrow]), sign)
+                low, high = np.minimum(low, found), np.maximum(high, found)
+            left = [i for i in narrow if high[i] - low[i] < asked[i] - 1e-6]
+            if len(left) == len(narrow):
+                break
+            narrow = left
+        for i in narrow:
+            if high[i] - low[i] >= asked[i] - 1e-6:
                 continue
-            near_rows, near = _component(matrix, i)
-            if not near_rows.size:
-                low[i], high[i] = 0.0, np.inf
-                continue
-            cost = (near == i).astype(float)
-            for sign in (1, -1):
-                end = linprog(
-                    sign * cost, A_eq=matrix[near_rows][:, near], b_eq=limits[near_rows], bounds=(0, None)
-                )
+            cost = (np.arange(n) == i).astype(float)
+            for sign in (1.0, -1.0):
+                end = self._solve(sign * cost)
                 assert end.status in (0, 3), end.message
                 if end.status == 3:
                     high[i] = np.inf
-                else:  # a way things could be, for every number in it
-                    low[near], high[near] = np.minimum(low[near], end.x), np.maximum(high[near], end.x)
-        return {key: (float(low[place[key]]), float(high[place[key]])) for key in wanted}
+                else:
+                    low, high = np.minimum(low, end.x), np.maximum(high, end.x)
+        return {i: (float(low[i]), float(high[i])) for i in asked}
 
+    def _spread(self, start: np.ndarray, places: list[int], enough: np.ndarray, sign: float) -> np.ndarray:
+        """A way things could be in which as many of the numbers as possible lie far to one side of where they started."""
+        n, m = start.size, len(places)
+        pick = csr_matrix((np.ones(m), (np.arange(m), places)), shape=(m, n))
+        nothing = csr_matrix((self.equal.shape[0] + self.below.shape[0], m))
+        cost = np.concatenate([np.zeros(n), -np.ones(m)])
+        limit = hstack([-sign * pick, identity(m)])
+        end = self._solve(
+            cost,
+            equal=hstack([self.equal, nothing[: self.equal.shape[0]]]),
+            below=vstack([hstack([self.below, nothing[self.equal.shape[0] :]]), limit]),
+            most=np.concatenate([self.most, -sign * start[places]]),
+            bounds=[(0, None)] * n + [(0, e) for e in enough],
+        )
+        return np.maximum(end.x[:n], 0.0) if end.status == 0 else start
 
-def _component(matrix: csr_matrix, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns that hang together with a column."""
-    columns, rows = np.array([column]), np.array([], dtype=int)
-    by_column = matrix.T.tocsr()
-    while True:
-        rows = np.unique(np.concatenate([by_column[c].indices for c in columns]))
-        grown = np.unique(np.concatenate([matrix[r].indices for r in rows])) if rows.size else columns
-        if grown.size == columns.size:
-            return rows, columns
-        columns = grown
+    def _solve(self, cost: np.ndarray, **changes: Any) -> Any:
+        with_ = {"equal": self.equal, "below": self.below, "most": self.most, "bounds": (0, None)} | changes
+        return linprog(
+            cost,
+            A_eq=with_["equal"],
+            b_eq=self.level,
+            A_ub=with_["below"],
+            b_ub=with_["most"],
+            bounds=with_["bounds"],
+        )
