@@ -136,17 +136,23 @@ def check(config: Config = None, home: Home = None) -> None:
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    database_env: Annotated[
+        str | None,
+        typer.Option(
+            "--database-env", help="Look into a database; the environment variable NAME holds its address."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="The file to write; never replaced.")] = Path(
         "aftersale.yaml"
     ),
     currency: Annotated[str, typer.Option(help="Reporting currency.")] = "USD",
     timezone: Annotated[str, typer.Option(help="The company's time zone.")] = "UTC",
 ) -> None:
-    """Look at the files in DIR, recognise systems and tables, and propose an aftersale.yaml."""
+    """Look at the files in DIR, or into a database, recognise systems and tables, and propose an aftersale.yaml."""
     from pipelines.commands.connect import propose_configuration
 
-    _finish(propose_configuration(folder, out, currency, timezone))
+    _finish(propose_configuration(folder, out, currency, timezone, database_env))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 _SHOWN = 3  # files that a description names
 
-Stamp = tuple[int, ...]
+Stamp = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ def recall(text: str | None) -> Deliveries:
     """The state that `to_text` wrote; nothing taken yet where there is none, or where another program wrote it."""
     try:
         found = json.loads(text or "")
-        last = {str(file): tuple(int(n) for n in stamp) for file, stamp in found["last"].items()}
+        last = {
+            str(file): tuple(n if isinstance(n, str) else int(n) for n in stamp)
+            for file, stamp in found["last"].items()
+        }
         taken = {str(file): str(sha256) for file, sha256 in found["taken"].items()}
         return Deliveries(taken, last, int(found["batches"]))
     except (ValueError, TypeError, KeyError, AttributeError):

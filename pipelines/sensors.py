@@ -34,7 +34,7 @@ def files_of(landing: ConfiguredLanding) -> dict[str, Seen]:
     mapping = json.dumps([configuration.fingerprint(name) for name in names])
     found = {INLINE: Seen((), hashlib.sha256(mapping.encode()).hexdigest())}
     for name in names:
-        if configuration.sources[name].sql is None:
+        if not configuration.sources[name].asks_a_database:
             found |= {file: Seen(*facts) for file, facts in landing.contents(name).items()}
     return found
 

@@ -44,6 +44,7 @@ from pipelines.logs import RunLog
 from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
+from pipelines.warehouse.mirror import send_snapshot
 from pipelines.warehouse.retention import collect
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import Snapshot, latest_snapshot, publish
@@ -299,11 +300,16 @@ class RunWorkshop:
             restricted=self.configuration.publish.restricted,
         )
         write_rotation(self.warehouse, versions, self.pseudonyms)
+        self.send(snapshot)
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
         self.runs.prune(datetime.now(UTC))
         self.log.prune(datetime.now(UTC))
         return snapshot
+
+    def send(self, snapshot: Snapshot) -> bool:
+        """Bring a snapshot to the object store of the configuration, where it is not there yet. Raises NotSentError."""
+        return send_snapshot(self.home, snapshot, self.configuration.publish.to)
 
     def _content_of(self, source: str) -> str | None:
         """What a source holds; one that can't be told is told apart by what is wrong with it."""

@@ -7,19 +7,32 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
+from assets.landing import SourceUnreachableError
 from expectations.contracts import SOURCES
 from expectations.model import Column, Presence
 from pipelines.exits import Exit, UsageError
+from pipelines.sources.catalogue import list_tables
+from pipelines.sources.database import DatabaseError
 from pipelines.sources.hints import nearest
-from pipelines.sources.proposal import propose, write_proposal
+from pipelines.sources.proposal import Proposal, propose, propose_tables, write_proposal
+from pipelines.sources.settings import Database
 from pipelines.terminal import console, show_rows
 
 _NEEDED = {Presence.REQUIRED: "in every row", Presence.MAPPED: "column needed"}
 
 
-def propose_configuration(folder: Path, out: Path, currency: str, timezone: str) -> Exit:
-    """Write `out` and say what was recognised. Raises UsageError where there is nothing to look at or `out` exists."""
-    if not folder.is_dir():
+def propose_configuration(
+    folder: Path | None, out: Path, currency: str, timezone: str, database_env: str | None = None
+) -> Exit:
+    """Write `out` from a folder or a database, and say what was recognised.
+
+    Raises UsageError where there is nothing to look at or `out` exists, SourceUnreachableError.
+    """
+    if (folder is None) == (database_env is None):
+        raise UsageError("name the folder that your exports lie in, or a database with --database-env NAME")
+    if folder is not None and not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name the one that your exports lie in")
     if out.exists():
         raise UsageError(f"{out} exists and is not replaced: name another with --out")
@@ -29,10 +42,13 @@ def propose_configuration(folder: Path, out: Path, currency: str, timezone: str)
         ZoneInfo(timezone)
     except (OSError, ValueError, KeyError):
         raise UsageError(f"{timezone!r} is no time zone such as America/New_York") from None
-    proposal = propose(folder.absolute(), out.absolute().parent)
+    if folder is not None:
+        proposal = propose(folder.absolute(), out.absolute().parent)
+    else:
+        proposal = _look_into(str(database_env))
     if not proposal.found:
         raise UsageError(
-            f"nothing below {folder} looks like a system's tables or a source table: see docs/connect"
+            f"nothing in {folder or database_env} looks like a system's tables or a source table: see docs/connect"
         )
     out.write_text(write_proposal(proposal, currency, timezone), "utf-8")
     show = console()
@@ -50,6 +66,17 @@ def propose_configuration(folder: Path, out: Path, currency: str, timezone: str)
             f"{out} is written. Set currency and time zone in it, then: aftersale check --config {out}"
         )
     return Exit.PUBLISHED
+
+
+def _look_into(database_env: str) -> Proposal:
+    try:
+        database = Database.model_validate({"uri_env": database_env, "table": "unused"})
+    except ValidationError:
+        raise UsageError(f"{database_env!r} is no name of an environment variable") from None
+    try:
+        return propose_tables(list_tables(database), f"uri_env: {database_env}")
+    except DatabaseError as error:
+        raise SourceUnreachableError(f"{database_env}: {error}") from None
 
 
 def print_template(table: str) -> Exit:

@@ -13,6 +13,7 @@ import polars as pl
 from pipelines.exits import Exit, UsageError, one_line_of
 from pipelines.places import find_config
 from pipelines.terminal import console, show_rows
+from pipelines.warehouse.mirror import open_mirror, sent_to
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import (
     latest_number,
@@ -175,6 +176,8 @@ def roll_back(home: Path, number: int) -> Exit:
         have = f"there are {', '.join(map(str, known))}" if known else f"nothing is published in {home}"
         raise UsageError(f"there is no snapshot {number}: {have}; see `aftersale snapshots`")
     snapshot = rollback(home, number)
+    if (target := sent_to(home)) is not None:
+        open_mirror(target).send(snapshot, datetime.now(UTC), back=True)
     console().print(
         f"`latest` is snapshot {snapshot.number} again, as of {snapshot.as_of}. The next run publishes anew."
     )
@@ -183,12 +186,15 @@ def roll_back(home: Path, number: int) -> Exit:
 
 def verify_home(home: Path) -> Exit:
     """Print each problem; exit 1 where there is one."""
-    problems = verify(home)
+    problems, target = verify(home), sent_to(home)
+    if target is not None:
+        problems += open_mirror(target).verify()
     for problem in problems:
         console().print(problem)
     if problems:
         return Exit.FAILED
-    console().print(f"Every published file in {home} is what its manifest says.")
+    places = f"{home} and {target}" if target else str(home)
+    console().print(f"Every published file in {places} is what its manifest says.")
     return Exit.PUBLISHED
 
 

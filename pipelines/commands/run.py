@@ -64,6 +64,8 @@ def run_pipeline(
         workshop = RunWorkshop(home, lambda: configuration, str(uuid.uuid4()), tell)
         _ = workshop.pseudonyms  # a missing key is found out before anything is read
         if not select and not months and (same := nothing_changed(workshop)):
+            if not dry_run and workshop.send(same):
+                console().print(f"Snapshot {same.number} was sent to {configuration.publish.to}.")
             console().print(
                 f"Nothing changed: snapshot {same.number} is up to date, nothing was recomputed.\n{same.path}"
             )

@@ -19,6 +19,7 @@ from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
 from pipelines.sources.hints import nearest
 from pipelines.sources.preset import (
+    OBJECT,
     TablePreset,
     fill_currency,
     list_presets,
@@ -30,6 +31,7 @@ from pipelines.sources.settings import (
     ChurnSettings,
     CompanySettings,
     Database,
+    Delta,
     FileEntry,
     Layout,
     PublishSettings,
@@ -88,7 +90,7 @@ class Configuration:
     def lineage(self, table: str) -> str:
         """SHA-256 (hex) of where the rows of a table come from and how they are named, not of how their cells are read."""
         slice_ = self.sources[table].model_dump(
-            mode="json", include={"path", "files", "query", "sql", "rows", "where", "columns"}
+            mode="json", include={"path", "files", "query", "sql", "delta", "rows", "where", "columns"}
         )
         identity = [self.company.demo_seed, slice_]
         return hashlib.sha256(json.dumps(identity, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
@@ -205,12 +207,12 @@ def _from_preset(document: Document, table: str, source: Source, company: Compan
         said = f"the preset {known.name} makes no {table}: {nearest(table, known.tables)}"
         raise document.error((*at, "preset"), said)
     made = known.tables[table]
-    if source.query is not None or source.rows is not None or source.sql is not None:
-        raise document.error(at, "a preset brings its own query: give it 'path' or 'files'")
+    if source.query is not None or source.rows is not None or source.delta is not None:
+        raise document.error(at, "a preset brings its own query: give it 'path', 'files' or 'sql'")
     try:
         files = _files_of(made, source)
     except ValueError as error:
-        raise document.error((*at, "path"), str(error)) from None
+        raise document.error((*at, "sql" if source.sql else "path"), str(error)) from None
     for name in source.files or {}:
         if name not in made.objects:
             said = f"{table} of {known.name} use no object {name!r}: {nearest(name, made.objects)}"
@@ -218,6 +220,7 @@ def _from_preset(document: Document, table: str, source: Source, company: Compan
     where = " AND ".join(f"({part})" for part in (made.where, source.where) if part)
     changes = {
         "path": None,
+        "sql": None,
         "files": files,
         "query": fill_currency(made, company.reporting_currency),
         "where": where or None,
@@ -227,19 +230,31 @@ def _from_preset(document: Document, table: str, source: Source, company: Compan
 
 
 def _files_of(made: TablePreset, source: Source) -> dict[str, FileEntry]:
+    layout = {name: getattr(source, name) for name in Layout.model_fields}
+    if source.sql is not None:
+        if source.sql.key or source.sql.cursor:
+            raise ValueError(
+                "objects have keys and cursors of their own: name each under 'files', such as "
+                f"files: {{{made.main}: {{sql: {{..., key: [id], cursor: updated_at}}}}}}"
+            )
+        asked = source.sql.table or source.sql.query or ""
+        kind = "table" if source.sql.table else "query"
+        return {
+            name: FileEntry(sql=source.sql.model_copy(update={kind: one}), **layout)
+            for name, one in place_files(made, asked).items()
+        }
     if source.path is None:
         return dict(source.files or {})
-    layout = {name: getattr(source, name) for name in Layout.model_fields}
     return {name: FileEntry(path=path, **layout) for name, path in place_files(made, source.path).items()}
 
 
 def _check_source(document: Document, table: Table, source: Source) -> None:
     at = ("sources", table.name)
-    kinds = [k for k in ("path", "files", "sql", "rows") if getattr(source, k) is not None]
+    kinds = [k for k in ("path", "files", "sql", "delta", "rows") if getattr(source, k) is not None]
     if len(kinds) != 1:
         given = f"found {' and '.join(kinds)}" if kinds else "found none"
         raise document.error(
-            at, f"needs exactly one of 'path', 'files' with 'query', 'sql', or 'rows': {given}"
+            at, f"needs exactly one of 'path', 'files' with 'query', 'sql', 'delta', or 'rows': {given}"
         )
     if (source.files is None) != (source.query is None):
         raise document.error(
@@ -251,6 +266,10 @@ def _check_source(document: Document, table: Table, source: Source) -> None:
         )
     if source.thousands == source.decimal:
         raise document.error((*at, "thousands"), f"{source.thousands!r} can't be the decimal mark as well")
+    if source.preset is None and OBJECT in json.dumps(
+        source.model_dump(mode="json", include={"sql", "path"})
+    ):
+        raise document.error(at, f"{OBJECT} stands for the objects of a preset: name one with 'preset'")
     _check_columns(document, table, source)
     _check_required(document, table, source)
 
@@ -317,7 +336,8 @@ def _key_hint(path: tuple[str | int, ...]) -> str:
     }
     around, word = path[:-1], str(path[-1])
     if around[:1] == ("sources",):
-        model: type[BaseModel] = FileEntry if "files" in around else Database if "sql" in around else Source
+        nested: dict[str, type[BaseModel]] = {"sql": Database, "delta": Delta, "files": FileEntry}
+        model = next((m for key, m in nested.items() if key in around), Source)
         if model is FileEntry and word in Source.model_fields:
             return f"{word!r} stands on the table, not on a file of its query"
     else:

@@ -41,10 +41,24 @@ class DatabaseError(Exception):
     """The database can't be reached, or refuses the query; the message holds no address and no password."""
 
 
-class _Cursor(Protocol):
-    def execute(self, sql: str) -> Any: ...
-    def fetchone(self) -> Any: ...
-    def fetch_record_batch(self) -> pa.RecordBatchReader: ...
+class NoSuchTableError(DatabaseError):
+    """The database can be asked, and has no such table."""
+
+
+class Cursor(Protocol):
+    """What is used of a DB-API cursor."""
+
+    def execute(self, sql: str) -> Any:
+        """Run one statement."""
+
+    def fetchone(self) -> Any:
+        """Its next row."""
+
+    def fetchall(self) -> Any:
+        """Its rows, where they are few."""
+
+    def fetch_record_batch(self) -> pa.RecordBatchReader:
+        """Its rows, batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +75,29 @@ def fetch(database: Database, folder: Path, *, limit: int | None = None) -> Fetc
 
     Raises DatabaseError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with asking(database) as (cursor, address):
+        return _fetch(_Query(database, address, cursor), folder, limit)
+
+
+@contextmanager
+def asking(database: Database) -> Iterator[tuple[Cursor, str]]:
+    """A cursor inside one read-only transaction, and the address. Every error is a DatabaseError without the address."""
     address = _address(database)
     try:
         with _session(address) as cursor:
-            return _fetch(_Query(database, address, cursor), folder, limit)
+            yield cursor, address
     except (DatabaseError, pl.exceptions.PolarsError):
         raise
     except Exception as error:
         if type(error).__module__.startswith(("adbc_driver_manager", "pyarrow", "builtins")):
             said = " ".join(str(error).replace(address, "the address").split())[:300]
-            raise DatabaseError(said) from None
+            raise (NoSuchTableError if _names_no_table(error) else DatabaseError)(said) from None
         raise
+
+
+def _names_no_table(error: Exception) -> bool:
+    return getattr(error, "sqlstate", None) == "42P01" or "no such table" in str(error)
 
 
 def _fetch(query: _Query, folder: Path, limit: int | None) -> Fetched:
@@ -103,7 +128,7 @@ def _fetch(query: _Query, folder: Path, limit: int | None) -> Fetched:
 class _Query:
     database: Database
     address: str
-    cursor: _Cursor
+    cursor: Cursor
 
     @property
     def source(self) -> str:
@@ -240,7 +265,7 @@ def _address(database: Database) -> str:
 
 
 @contextmanager
-def _session(address: str) -> Iterator[_Cursor]:
+def _session(address: str) -> Iterator[Cursor]:
     module, begin = _DRIVERS[urlsplit(address).scheme]
     uri = address
     if urlsplit(address).scheme == "sqlite":

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipelines.sources.readers.opening import hash_file
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int | str, ...]
 
 _SETTLED_NS = 2_000_000_000  # a file touched this recently may change again within the same clock tick
 
 
-def stamp_of(path: Path) -> Stamp:
+def stamp_of(path: Path) -> tuple[int, int, int]:
     """Size, modification time in ns, inode; raises OSError."""
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns, facts.st_ino

@@ -62,7 +62,7 @@ class SourcesReport:
 def inspect_sources(configuration: Configuration) -> SourcesReport:
     """Look at the head of every source; writes nothing that stays, and raises nothing for a bad source."""
     with tempfile.TemporaryDirectory(prefix="aftersale-check-") as folder:
-        landing = ConfiguredLanding(configuration, Path(folder))
+        landing = ConfiguredLanding(configuration, Path(folder), first_look=True)
         reports = tuple(_inspect(landing, configuration, name) for name in configuration.sources)
         landing.close()
     absent = tuple(
@@ -108,7 +108,15 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
 def _origin(source: Source) -> str:
     if source.preset is not None:
         return f"preset {source.preset}"
-    return "rows in the configuration" if source.rows is not None else "database" if source.sql else "query"
+    return (
+        "rows in the configuration"
+        if source.rows is not None
+        else "database"
+        if source.sql
+        else source.delta.path
+        if source.delta
+        else "query"
+    )
 
 
 def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, table: str) -> list[str]:

@@ -29,8 +29,8 @@ from assets.landing import (
     SourceUnreachableError,
 )
 from pipelines.sources.config import Configuration, FileEntry
-from pipelines.sources.fingerprints import FileHashes, Stamp, stamp_of
-from pipelines.sources.locating import Locator
+from pipelines.sources.fingerprints import FileHashes, Stamp
+from pipelines.sources.locating import CHANGED, Locator
 from pipelines.sources.mapping import Plan, describe_missing, plan_columns
 from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_rows
 from pipelines.sources.preset import adapt
@@ -39,7 +39,6 @@ from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
 from pipelines.sources.transform import map_rows, null_tokens, run_query, stack
 
 _LEFT_BEHIND_SECONDS = 86_400  # longer than any run
-_CHANGED = ("the file changed while it was read", "Wait until its writer is done, then run again")
 
 
 class ConfiguredLanding:
@@ -47,14 +46,15 @@ class ConfiguredLanding:
 
     `cache_dir` keeps hashes between runs; decompressed, transcoded and cleaned copies live in a private folder below
     it, until `close` or the end of the process: the lazy frames of `read` still need them.
+    `first_look`: for `outline` and `sample` alone, nothing is fetched as a whole.
     """
 
-    def __init__(self, configuration: Configuration, cache_dir: Path) -> None:
+    def __init__(self, configuration: Configuration, cache_dir: Path, *, first_look: bool = False) -> None:
         self.configuration = configuration
         cache_dir.mkdir(parents=True, exist_ok=True)
         cache_dir.chmod(0o700)  # answers of databases stay there, with all they hold
         self._hashes = FileHashes(cache_dir)
-        self.located = Locator(configuration, cache_dir)
+        self.located = Locator(configuration, cache_dir, first_look=first_look)
         self._work = _private_folder(cache_dir)
         self._sweep = atexit.register(partial(shutil.rmtree, self._work, ignore_errors=True))
         self._folders = count()
@@ -81,7 +81,7 @@ class ConfiguredLanding:
         for name, entry in sorted(source.entries.items()):
             for path in self.located.paths_if_any(table, name, entry):
                 with self._blaming(table, self.located.shown(path)):
-                    seen[path] = stamp_of(path), self._hashes.sha256(path)
+                    seen[path] = self.located.stamp(path), self._hashes.sha256(path)
                 digest.update(json.dumps([name, self.located.shown(path), seen[path][1]]).encode())
         self._hashes.save()
         return digest.hexdigest()
@@ -122,8 +122,7 @@ class ConfiguredLanding:
         """
         for path, stamp in self._stamps.get(table, {}).items():
             with self._blaming(table, self.located.shown(path)):
-                if stamp_of(path) != stamp:
-                    raise UnreadableError(*_CHANGED)
+                self.located.check_unchanged(path, stamp)
 
     def _read(self, table: str, head: int | None) -> Landed:
         source, contract = self.configuration.sources[table], self.configuration.tables[table]
@@ -163,7 +162,7 @@ class ConfiguredLanding:
         if source.rows is not None:
             return open_rows(source.rows)
         inputs = {
-            name: self._open_files(table, entry, folder, head, announced)
+            name: self._open_files(table, name, entry, folder, head, announced)
             for name, entry in source.entries.items()
             if self.located.paths_if_any(table, name, entry)
         }
@@ -183,6 +182,7 @@ class ConfiguredLanding:
     def _open_files(
         self,
         table: str,
+        name: str,
         entry: FileEntry,
         folder: Path,
         head: int | None,
@@ -196,14 +196,14 @@ class ConfiguredLanding:
         first: dict[
             str, str
         ] = {}  # file that had this content first: under a second name it is no second delivery
-        for path in self.located.paths(table, entry):
+        for path in self.located.paths(table, name, entry):
             wanted = Wanted(self.located.shown(path), entry, expected, head)
             with self._blaming(table, wanted.shown):
-                self._stamps[table].setdefault(path, stamp_of(path))
+                self._stamps[table].setdefault(path, self.located.stamp(path))
                 file, digest = read_file(path, wanted, lambda suffix: folder / f"{next(numbers)}{suffix}")
                 digest = digest or ("" if head else self._hashes.sha256(path))
                 if path in announced and digest != announced[path][1]:
-                    raise UnreadableError(*_CHANGED)
+                    raise UnreadableError(*CHANGED)
                 if digest and first.setdefault(digest, wanted.shown) != wanted.shown:
                     notes[f"records_delivered_again:{wanted.shown}"] = file.records
                     continue

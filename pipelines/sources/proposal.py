@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import walk
 from os.path import relpath
@@ -16,10 +15,17 @@ import polars as pl
 
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
+from pipelines.sources.catalogue import DatabaseTable
 from pipelines.sources.preset import OBJECT, Preset, list_presets, read_preset
+from pipelines.sources.readers.compression import COMPRESSIONS, strip_suffix
+from pipelines.sources.readers.frame import UnreadableError
+from pipelines.sources.readers.workbook import sheet_header
 
 _DEPTH, _MOST_FILES, _FIRST_BYTES = 4, 5_000, 1 << 18
-_SUFFIX = re.compile(r"\.(?:(?:csv|tsv|txt|jsonl|ndjson)(?:\.gz)?|parquet|pq)\Z", re.IGNORECASE)
+_SUFFIX = re.compile(
+    r"\.(?:(?:csv|tsv|txt|jsonl|ndjson)(?:\.gz|\.zst)?|parquet|pq|xlsx|xlsm)\Z", re.IGNORECASE
+)
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")  # what a key may be called in a configuration
 _DELIMITERS = {".tsv": "\t"}
 # where several systems know the same table: the CRM knows it best
 _ORDER = ("salesforce", "hubspot", "stripe", "recurly", "zendesk", "jira")
@@ -48,6 +54,31 @@ class Proposal:
 def propose(folder: Path, relative_to: Path) -> Proposal:
     """Look at the names and columns of the files below a folder; paths are given relative to `relative_to`."""
     headers = {_shown(path, relative_to): _header(path) for path in sorted(_files(folder))}
+    return _propose(headers, lambda path: f"path: {json.dumps(path, ensure_ascii=False)}", {})
+
+
+def propose_tables(tables: Sequence[DatabaseTable], address: str) -> Proposal:
+    """Look at the catalogue of a database. `address`: how the configuration names it, such as `uri_env: CRM_DATABASE`."""
+    by_name = {table.name: table for table in tables}
+
+    def place(name: str) -> str:
+        key = list(by_name[name].key) if name in by_name else []
+        usable = key and all(map(_PLAIN.match, key))
+        shown = f", key: {json.dumps(key)}" if usable else ""
+        return f"sql: {{{address}, table: {json.dumps(name)}{shown}}}"
+
+    remarks = {
+        t.name: f"cursor: {t.likely_cursor} would read only changes"
+        for t in tables
+        if t.key and t.likely_cursor
+    }
+    return _propose({t.name: frozenset(t.columns) for t in tables}, place, remarks)
+
+
+def _propose(
+    headers: Mapping[str, frozenset[str]], place: Callable[[str], str], remarks: Mapping[str, str]
+) -> Proposal:
+    """What the names and columns of files or tables say. `place` writes where one lies; `remarks` go beside it."""
     templates = _recognise(headers)
     found: dict[str, Found] = {}
     used: set[str] = set()
@@ -57,7 +88,7 @@ def propose(folder: Path, relative_to: Path) -> Proposal:
         for table, made in preset.tables.items():
             main = made.main in objects or any(n in objects for n in made.stand_ins)
             if main and all(n in objects for n, needed in made.objects.items() if needed):
-                entry = f"{{preset: {preset.name}, path: {json.dumps(template, ensure_ascii=False)}}}"
+                entry = f"{{preset: {preset.name}, {place(template)}}}"
                 one = Found(table, entry, preset.system)
                 if table not in found or preset.name == _FIRST.get(table):
                     found[table] = one
@@ -69,8 +100,9 @@ def propose(folder: Path, relative_to: Path) -> Proposal:
             table, renamed = own
             shown = ", ".join(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in renamed.items())
             columns = f", columns: {{{shown}}}" if renamed else ""
-            entry = f"{{path: {json.dumps(path, ensure_ascii=False)}{columns}}}"
-            found.setdefault(table, Found(table, entry, "its own columns"))
+            entry = f"{{{place(path)}{columns}}}"
+            said = "; ".join(filter(None, ("its own columns", remarks.get(path))))
+            found.setdefault(table, Found(table, entry, said))
             used.add(path)
     missing = tuple(n for n, t in SOURCES.items() if t.required and n not in found)
     ordered = tuple(found[name] for name in SOURCES if name in found)
@@ -159,14 +191,32 @@ def _header(path: Path) -> frozenset[str]:
     try:
         if path.suffix.lower() in {".parquet", ".pq"}:
             return frozenset(pl.read_parquet_schema(path))
-        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
-            first = file.read(_FIRST_BYTES).decode("utf-8-sig").splitlines()[0]
-        plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-        if plain.suffix.lower() in {".jsonl", ".ndjson"}:
+        if path.suffix.lower() in {".xlsx", ".xlsm"}:
+            return frozenset(name for name in sheet_header(path) if name)
+        first = _first_bytes(path).decode("utf-8-sig", "replace").splitlines()[0]
+        plain = Path(strip_suffix(path.name.lower()))
+        if plain.suffix in {".jsonl", ".ndjson"}:
             return frozenset(json.loads(first))
-        return frozenset(next(csv.reader([first], delimiter=_DELIMITERS.get(plain.suffix.lower(), ","))))
-    except (OSError, ValueError, IndexError, EOFError, StopIteration, csv.Error, pl.exceptions.PolarsError):
+        return frozenset(next(csv.reader([first], delimiter=_DELIMITERS.get(plain.suffix, ","))))
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+        StopIteration,
+        csv.Error,
+        pl.exceptions.PolarsError,
+        UnreadableError,
+    ):
         return frozenset()
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        chunks = iter(lambda: file.read(_FIRST_BYTES), b"")
+        for known in COMPRESSIONS:
+            if path.suffix.lower() == known.suffix:
+                chunks = known.expand(chunks)
+        return next(chunks, b"")
 
 
 def _shown(path: Path, start: Path) -> str:

@@ -12,9 +12,13 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from assets.landing import Reading
+from pipelines.objects import is_object_url
 
 DATABASE = "database"
 """Stands for the file where rows come out of a database."""
+_NAME = (
+    r"([A-Za-z_]|<object>)([A-Za-z0-9_$]|<object>)*"  # <object>: where a preset puts the names of its objects
+)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
@@ -110,12 +114,20 @@ class Layout(Strict):
     encoding: Annotated[str, AfterValidator(_codec)] | None = None
     null_tokens: list[str] = [""]
     sheet: str | None = None
+    header_row: Annotated[int, Field(ge=1)] | None = None
 
 
-class FileEntry(Layout):
-    """One file (or glob) of a query."""
+def _without_credentials(path: str) -> str:
+    if "@" in urlsplit(path).netloc and len(urlsplit(path).scheme) > 1:
+        raise ValueError("must hold no credentials: they belong in the environment")
+    return path
 
-    path: Annotated[str, Field(min_length=1)]
+
+def _object_store(url: str) -> str:
+    parts = urlsplit(url)
+    if not is_object_url(url) or not parts.netloc or any(mark in url for mark in "?#*[<"):
+        raise ValueError("must be a place in an object store, such as s3://bucket/folder")
+    return url
 
 
 def _database(uri: str) -> str:
@@ -132,9 +144,7 @@ class Database(Strict):
 
     uri: Annotated[str, AfterValidator(_database)] | None = None
     uri_env: Annotated[str, AfterValidator(_identifier)] | None = None
-    table: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")] | None = (
-        None
-    )
+    table: Annotated[str, Field(pattern=rf"^{_NAME}(\.{_NAME})?$")] | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     cursor: Annotated[str, AfterValidator(_identifier)] | None = None
     overlap: Annotated[int, Field(ge=0)] = 3_600
@@ -153,13 +163,35 @@ class Database(Strict):
         return self
 
 
+class Delta(Strict):
+    """A Delta table, and which of its versions; the newest where none is named."""
+
+    path: Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)]
+    version: Annotated[int, Field(ge=0)] | None = None
+
+
+class FileEntry(Layout):
+    """One input of a query: a file or glob, or an answer of a database or Delta table."""
+
+    path: Annotated[str, AfterValidator(_without_credentials)] = ""
+    sql: Database | None = None
+    delta: Delta | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FileEntry:
+        if bool(self.path) + (self.sql is not None) + (self.delta is not None) != 1:
+            raise ValueError("needs exactly one of 'path', 'sql' or 'delta'")
+        return self
+
+
 class Source(Layout):
     """Where one source table comes from, and how its columns are made."""
 
-    path: Annotated[str, Field(min_length=1)] | None = None
+    path: Annotated[str, Field(min_length=1), AfterValidator(_without_credentials)] | None = None
     files: dict[Annotated[str, AfterValidator(_identifier)], FileEntry] | None = None
     query: str | None = None
     sql: Database | None = None
+    delta: Delta | None = None
     rows: list[dict[str, str | None]] | None = None
     preset: str | None = None
     columns: dict[str, Annotated[str, Field(min_length=1)]] = {}
@@ -196,12 +228,15 @@ class Source(Layout):
         """The files of this source; the single file or glob of a plain source is called `source`."""
         if self.files is not None:
             return self.files
-        if self.sql is not None:
-            return {"source": FileEntry(path=DATABASE)}
-        if self.path is None:
+        if self.path is None and self.sql is None and self.delta is None:
             return {}
         layout = {name: getattr(self, name) for name in Layout.model_fields}
-        return {"source": FileEntry(path=self.path, **layout)}
+        return {"source": FileEntry(path=self.path or "", sql=self.sql, delta=self.delta, **layout)}
+
+    @property
+    def asks_a_database(self) -> bool:
+        """Whether rows come out of a database: it is asked by the schedules, not every minute."""
+        return any(entry.sql is not None for entry in self.entries.values())
 
 
 class Alerts(Strict):
@@ -220,6 +255,7 @@ class PublishSettings(Strict):
     """What a snapshot holds."""
 
     restricted: bool = False
+    to: Annotated[str, AfterValidator(_without_credentials), AfterValidator(_object_store)] | None = None
 
 
 class Root(Strict):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.sources.readers.compression import CHUNK, COMPRESSIONS, Compression
 from pipelines.sources.readers.frame import UnreadableError
-
-CHUNK = 1 << 20
-MAX_RATIO = 200  # text compresses 5 to 20 times; beyond this it's a bomb
-_RATIO_FLOOR = 1 << 20  # below a megabyte nothing can do harm
 
 _MARKS = (  # longer marks first: the UTF-32 mark begins with the UTF-16 one
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -49,13 +45,11 @@ def open_plain(
             "the file has 0 bytes", "Export it again; a file without rows still has a header"
         )
     digest = hashlib.sha256()
-    zipped = _starts_with(source, b"\x1f\x8b")
-    if source.suffix == ".gz" and not zipped:
-        raise UnreadableError("the file is called .gz but is not gzip", "Rename it, or compress it again")
+    packed = _compression_of(source)
     chunks = _hashed(_chunks(source), digest)
     notes: dict[str, int] = {}
-    if zipped:
-        chunks = _gunzip(chunks)
+    if packed is not None:
+        chunks = packed.expand(chunks)
         notes["decompressed"] = 1
     first = next(chunks, b"")
     if not first:
@@ -68,7 +62,7 @@ def open_plain(
     if spoken and codecs.lookup(spoken).name not in _UTF8:
         notes[f"transcoded_{spoken.replace('-', '')}"] = 1
         chunks = _transcode(chunks, spoken)
-    elif not zipped and (head is None or size <= head):
+    elif packed is None and (head is None or size <= head):
         for _ in chunks:  # only hashed: the source can be read where it lies
             pass
         return PlainFile(source, digest.hexdigest(), size, notes)
@@ -80,6 +74,15 @@ def open_plain(
                 break
             out.write(chunk)
     return PlainFile(copy, digest.hexdigest(), size, notes)
+
+
+def _compression_of(source: Path) -> Compression | None:
+    packed = next((known for known in COMPRESSIONS if _starts_with(source, known.mark)), None)
+    for known in COMPRESSIONS:
+        if source.suffix.lower() == known.suffix and packed is not known:
+            said = f"the file is called {known.suffix} but is not {known.name}"
+            raise UnreadableError(said, "Rename it, or compress it again")
+    return packed
 
 
 def _whole_lines(data: bytes) -> bytes:
@@ -128,36 +131,6 @@ def _hashed(chunks: Iterator[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
-
-
-def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress one or more gzip members, watching the ratio after every chunk."""
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    read = made = 0
-    for chunk in chunks:
-        read += len(chunk)
-        data = chunk
-        while data:
-            if inflate.eof:
-                inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                plain = inflate.decompress(data, CHUNK)
-            except zlib.error as error:
-                raise UnreadableError(
-                    f"the gzip data is corrupt ({error})", "Fetch or compress the file again"
-                ) from None
-            made += len(plain)
-            if made > _RATIO_FLOOR and made > MAX_RATIO * read:
-                raise UnreadableError(
-                    f"it decompresses to over {MAX_RATIO} times its size", "Is this the right file?"
-                )
-            if plain:
-                yield plain
-            data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-    if not inflate.eof:
-        raise UnreadableError(
-            "the gzip data ends too early", "The file is cut off or still being written: fetch it again"
-        )
 
 
 def _transcode(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import yaml
 
 HEADER = "account_id,segment,region,created_at"
@@ -66,6 +67,11 @@ def parquet(frame: pl.DataFrame, row_group_size: int | None = None) -> bytes:
 def zipped(data: bytes) -> bytes:
     """Gzip with a fixed time stamp."""
     return gzip.compress(data, mtime=0)
+
+
+def zstd(data: bytes) -> bytes:
+    """One Zstandard frame."""
+    return bytes(pa.compress(data, codec="zstd", asbytes=True))
 
 
 _FRAME = pl.DataFrame(JSON_LINES)
@@ -206,6 +212,16 @@ ACCEPTED = (
     ),
     Case("gzip", zipped(PLAIN), rows=5, file="accounts.csv.gz", notes=("decompressed",)),
     Case("gzip_in_two_members", zipped(PLAIN[:60]) + zipped(PLAIN[60:]), rows=5, file="accounts.csv.gz"),
+    Case("zstd", zstd(PLAIN), rows=5, file="accounts.csv.zst", notes=("decompressed",)),
+    Case("zstd_in_two_frames", zstd(PLAIN[:60]) + zstd(PLAIN[60:]), rows=5, file="accounts.csv.zst"),
+    Case(
+        "zstd_with_a_skippable_frame",
+        b"\x50\x2a\x4d\x18\x02\0\0\0ab".join((zstd(PLAIN), b"")),
+        rows=5,
+        file="accounts.csv.zst",
+    ),
+    Case("zstd_of_json_lines", zstd(json_lines(*JSON_LINES)), rows=5, file="accounts.jsonl.zst"),
+    Case("zstd_without_the_suffix", zstd(PLAIN), rows=5),
     Case("gzip_without_the_suffix", zipped(PLAIN), rows=5),
     Case("gzip_of_utf16", zipped(PLAIN.decode().encode("utf-16")), rows=5, file="accounts.csv.gz"),
     Case(
@@ -527,7 +543,18 @@ BLOCKED = (
     Case("excel_workbook_named_csv", b"PK\x03\x04" + b"\0" * 64, blocked="Excel workbook"),
     Case("old_excel_named_csv", b"\xd0\xcf\x11\xe0" + b"\0" * 64, blocked="Excel"),
     Case("parquet_named_csv", parquet(_FRAME), blocked="is Parquet"),
-    Case("spreadsheet", b"PK\x03\x04", blocked="spreadsheets are not read", hint="CSV", file="accounts.xlsx"),
+    Case(
+        "workbook_cut_off",
+        b"PK\x03\x04" + b"\0" * 64,
+        blocked="not readable as an Excel",
+        hint="CSV",
+        file="accounts.xlsx",
+    ),
+    Case("workbook_by_name_only", PLAIN, blocked="not readable as an Excel workbook", file="accounts.xlsx"),
+    Case(
+        "workbook_with_a_password", b"\xd0\xcf\x11\xe0" + b"\0" * 64, blocked="password", file="accounts.xlsx"
+    ),
+    Case("old_workbook", b"\xd0\xcf\x11\xe0", blocked=".xls spreadsheets", hint="CSV", file="accounts.xls"),
     Case("unknown_kind", PLAIN, blocked="'.dat' are not read", file="accounts.dat"),
     Case("gzip_cut_off", zipped(PLAIN * 50)[:-20], blocked="ends too early", file="accounts.csv.gz"),
     Case(
@@ -543,6 +570,17 @@ BLOCKED = (
         blocked="over 200 times",
         file="accounts.csv.gz",
     ),
+    Case("zstd_cut_off", zstd(PLAIN * 50)[:-5], blocked="ends too early", file="accounts.csv.zst"),
+    Case("zstd_corrupt", zstd(PLAIN)[:4] + b"\xff" * 20, blocked="zstd", file="accounts.csv.zst"),
+    Case("zstd_trailing_rubbish", zstd(PLAIN) + b"rubbish", blocked="corrupt", file="accounts.csv.zst"),
+    Case(
+        "zstd_bomb",
+        zstd(HEADER.encode() + b"\n" * (8 << 20)),
+        blocked="over 200 times",
+        file="accounts.csv.zst",
+    ),
+    Case("zstd_only_by_name", PLAIN, blocked="not zstd", file="accounts.csv.zst"),
+    Case("gzip_named_zst", zipped(PLAIN), blocked="not zstd", file="accounts.csv.zst"),
     Case("gzip_only_by_name", PLAIN, blocked="not gzip", file="accounts.csv.gz"),
     Case("zlib_without_gzip", zlib.compress(PLAIN), blocked="not gzip", file="accounts.csv.gz"),
     Case(
@@ -651,8 +689,8 @@ BLOCKED = (
     Case(
         "bucket",
         PLAIN,
-        blocked="local files only",
-        options={"path": "s3://lake/accounts/*.parquet"},
+        blocked="read are local files and s3://",
+        options={"path": "ftp://lake/accounts/*.parquet"},
         unreachable=True,
     ),
 )

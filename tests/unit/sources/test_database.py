@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import sqlite3
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from adbc_driver_postgresql import dbapi
 
 from assets.landing import FILE, RECORD, SourceUnreachableError
 from pipelines.sources.config import ConfigError, Configuration, load_config
@@ -27,60 +20,6 @@ Run = Callable[[str], None]
 DEALS = """CREATE TABLE deals (id VARCHAR(20) PRIMARY KEY, account VARCHAR(20), amount NUMERIC(18,2), won BOOLEAN, changed TIMESTAMP)"""
 FIRST = """INSERT INTO deals VALUES ('007', 'A1', 12345678901234.56, true, '2024-01-01 10:00:00'),
     ('D2', NULL, 0.10, false, '2024-01-02 10:00:00'), ('D3', 'A3', NULL, true, '2024-01-03 10:00:00')"""
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a Postgres server on loopback, gone afterwards."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = shutil.which("initdb") or (str(found[-1]) if found else None)
-    if initdb is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Postgres: .ci/run installs it")
-        pytest.skip("needs a Postgres server (apt-get install postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="aftersale-pg-", dir="/tmp"))
-    user = "nobody" if os.geteuid() == 0 else None  # Postgres refuses to be run by root
-    if user:
-        shutil.chown(folder, user)
-    programs, data = Path(initdb).resolve().parent, folder / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def run(*words: str) -> None:
-        subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder, timeout=120)
-
-    run(str(programs / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield f"postgresql://tester@127.0.0.1:{port}/postgres"
-    finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Run]:
-    """An empty database: its address, and a way to run a statement in it."""
-    if request.param == "sqlite":
-        path = tmp_path / "crm.db"
-
-        def in_sqlite(sql: str) -> None:
-            with sqlite3.connect(path) as connection:
-                connection.execute(sql)
-            connection.close()
-
-        return f"sqlite://{path}", in_sqlite
-    address = request.getfixturevalue("postgres")
-
-    def in_postgres(sql: str) -> None:
-        with dbapi.connect(address) as connection, connection.cursor() as cursor:
-            cursor.execute(sql)
-            connection.commit()
-
-    in_postgres("DROP TABLE IF EXISTS deals")
-    return address, in_postgres
 
 
 def look(address: str, folder: Path, **more: object) -> tuple[pl.DataFrame, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
+from openpyxl import Workbook
 
 from expectations.contracts import SOURCES
 from pipelines.commands.connect import print_template, propose_configuration
@@ -58,6 +61,23 @@ def test_init_takes_files_with_the_columns_of_a_source_table_however_they_are_sp
     assert proposal.unrecognised == ("broken.parquet", "ledger.csv")
 
 
+def test_init_looks_into_compressed_files_and_workbooks(tmp_path: Path) -> None:
+    head = "rep_id,component,period_start,period_end,amount\n"
+    (tmp_path / "quotas.csv.zst").write_bytes(pa.compress(head.encode(), codec="zstd", asbytes=True))
+    (tmp_path / "reps.csv.gz").write_bytes(gzip.compress(b"rep_id\n"))
+    book = Workbook()
+    book.active.append(["Account_ID", None, "segment"])
+    book.save(tmp_path / "accounts.xlsx")
+    (tmp_path / "ledger.xlsx").write_bytes(b"PK")
+    proposal = propose(tmp_path, tmp_path)
+    assert {one.table: one.entry for one in proposal.found} == {
+        "accounts": '{path: "accounts.xlsx", columns: {account_id: "Account_ID"}}',
+        "quotas": '{path: "quotas.csv.zst"}',
+        "reps": '{path: "reps.csv.gz"}',
+    }
+    assert proposal.unrecognised == ("ledger.xlsx",)
+
+
 def test_events_of_one_system_are_not_put_beside_the_rows_of_another(tmp_path: Path) -> None:
     for name, header in {
         "hub/ticket": "id,property_createdate", "hub/company": "id", "hub/owner": "owner_id",
@@ -76,7 +96,7 @@ def test_events_of_one_system_are_not_put_beside_the_rows_of_another(tmp_path: P
         ("nowhere", "USD", "UTC", "is no folder"),
         (".", "dollar", "UTC", "is no currency"),
         (".", "USD", "Mars/Base", "is no time zone"),
-        (".", "USD", "UTC", "nothing below"),
+        (".", "USD", "UTC", "nothing in"),
     ],
 )
 def test_init_says_what_it_needs(tmp_path: Path, folder: str, currency: str, zone: str, said: str) -> None:
