@@ -111,7 +111,9 @@ def _refine_and_stage(
             block = Block(contract.path, "few_rows_are_rejected", blocked.count, sentence)
             return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
         vanished = _compare(contract, door, head, refined)
-        facts = {**_facts(landed, refined), "lineage": door.lineage(contract.name)}
+        facts = {
+            **_facts(landed, refined), "lineage": door.lineage(contract.name), **fingerprint(door.erased)
+        }  # fmt: skip
         if any(column.sensitivity is Sensitivity.PSEUDONYM for column in contract.stored):
             facts[PSEUDONYM_KEY] = door.pseudonyms.key_id
         if door.pseudonyms.previous is not None:

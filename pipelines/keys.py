@@ -17,11 +17,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.core.erasure import Erased
+from assets.core.erasure import Erased, fingerprint
 from assets.core.pseudonyms import ROTATION, IdKind, Pseudonyms, demo_key
 from assets.source_step import PSEUDONYM_KEY
 from assets.source_step import ROTATION as ROTATION_SIDE
 from assets.storage import Version
+from expectations.contracts import SOURCES
 from pipelines.warehouse.files import Files, StorageError, seal, unseal
 from pipelines.warehouse.snapshots import NotClosedError, Snapshot, latest_snapshot
 from pipelines.warehouse.store import Store
@@ -78,17 +79,26 @@ def refuse_unannounced_key(home: Path, pseudonyms: Pseudonyms) -> None:
     )
 
 
-def refuse_mixed_keys(versions: Mapping[str, Version], pseudonyms: Pseudonyms) -> None:
-    """Raise NotClosedError where a version holds pseudonyms of another key: its people would join with nobody."""
-    other = {
+def refuse_mixed(versions: Mapping[str, Version], pseudonyms: Pseudonyms, erased: Erased) -> None:
+    """Raise NotClosedError where a version holds pseudonyms of another key: its people would join with nobody.
+
+    Or where a source was last read before somebody was erased, as one that went on stale was.
+    """
+    problems = {
+        f"core/{name}": [f"core/{name} was read before somebody was erased"]
+        for name in SOURCES
+        if (version := versions.get(f"core/{name}"))
+        and version.facts.get("erased") != fingerprint(erased).get("erased")
+    }
+    problems |= {
         table: [
             f"{table} holds pseudonyms of the key {version.facts[PSEUDONYM_KEY]}, not of {pseudonyms.key_id}"
         ]
         for table, version in versions.items()
         if version.facts.get(PSEUDONYM_KEY, pseudonyms.key_id) != pseudonyms.key_id
     }
-    if other:
-        raise NotClosedError(other)
+    if problems:
+        raise NotClosedError(problems)
 
 
 def write_rotation(store: Store, versions: Mapping[str, Version], pseudonyms: Pseudonyms) -> Path | None:

@@ -36,7 +36,7 @@ from pipelines.keys import (
     key_of,
     pseudonyms_for,
     read_erased,
-    refuse_mixed_keys,
+    refuse_mixed,
     refuse_unannounced_key,
     write_rotation,
 )
@@ -163,7 +163,9 @@ class RunWorkshop:
 
     def lineage(self, table: str) -> str:
         """Names the source and its keys: readings of one lineage can be compared row by row."""
-        identity = f"{self.configuration.lineage(table)} {self.pseudonyms.fingerprint}"
+        # who is erased did not vanish from the source: the comparison begins anew
+        people = "".join([self.pseudonyms.fingerprint, *fingerprint(self.erased).values()])
+        identity = f"{self.configuration.lineage(table)} {people}"
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def read_side(self, version: Version, side: str) -> pl.DataFrame | None:
@@ -267,7 +269,7 @@ class RunWorkshop:
             "sources": self._source_contents(),
             PSEUDONYM_KEY: self.pseudonyms.key_id,
         }
-        refuse_mixed_keys(versions, self.pseudonyms)
+        refuse_mixed(versions, self.pseudonyms, self.erased)
         previous = latest_snapshot(self.home)
 
         def build(folder: Path, final: Path) -> None:

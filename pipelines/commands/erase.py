@@ -69,6 +69,10 @@ def erase(home: Path, config: Path | None, name: str, domain: str, *, dry_run: b
     out.print(
         "The id stays on the list of the erased (keys/erased.json), so that no later delivery brings it back."
     )
+    if (target := configuration.publish.to) is not None:
+        out.print(
+            f"{target} still holds older snapshots: remove them there, or wait until three newer ones are sent."
+        )
     _tell_sources(remaining)
     return Exit.PUBLISHED
 
@@ -126,9 +130,13 @@ def drop_failed(home: Path, erased: Erased, names: set[str]) -> int:
 
 
 def drop_caches(home: Path) -> int:
-    """Remove copies of what the sources said: answers of databases, readings and spills of killed runs; returns how many."""
+    """Remove copies of what the sources said: answers of databases, objects, readings and spills of killed runs; returns how many."""
     cache = home / "cache"
-    held = [p for pattern in ("databases/*", "reading-*", "spill-*") for p in cache.glob(pattern)]
+    held = [
+        p
+        for pattern in ("databases/*", "delta/*", "objects/*", "reading-*", "spill-*")
+        for p in cache.glob(pattern)
+    ]
     for path in held:
         if path.is_dir():
             shutil.rmtree(path)

@@ -15,7 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.fuzz.judge import FaultError, Verdict, judge
-from tests.fuzz.mutate import Input, Rows, make, valid_rows
+from tests.fuzz.mutate import Input, make
+from tests.fuzz.rows import Rows, valid_rows
 
 _BATCH = 50  # seeds a worker takes at a time
 

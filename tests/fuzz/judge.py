@@ -22,7 +22,8 @@ from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError, S
 from expectations.contracts import SOURCES
 from pipelines.sources.config import ConfigError, Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
-from tests.fuzz.mutate import Input, Rows
+from tests.fuzz.mutate import Input
+from tests.fuzz.rows import Rows
 from tests.unit.core.doorstep import COMPANY, NAMES
 
 CPU_SECONDS = 2.0

@@ -14,8 +14,10 @@ from assets.core.refine import Refined
 from assets.core.subjects import refine_source
 from pipelines.sources.readers import delimited
 from tests.fuzz.batches import kind_of
+from tests.fuzz.formats import WRITERS
 from tests.fuzz.judge import FaultError, judge
-from tests.fuzz.mutate import WRITERS, Rows, make, valid_rows
+from tests.fuzz.mutate import make
+from tests.fuzz.rows import Rows, valid_rows
 
 INPUTS, PART = 400, 50
 
