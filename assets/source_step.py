@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from assets.core.erasure import Erased, blot_out, fingerprint, forget
 from assets.core.identities import blocked_by
 from assets.core.refine import Refined
 from assets.core.subjects import refine_source
@@ -29,14 +30,19 @@ from assets.step import (
 from assets.storage import Part, Version
 from assets.table import Made
 from expectations.checks import audit
-from expectations.model import Severity, Table
+from expectations.model import Sensitivity, Severity, Table
 from expectations.results import Group, Result
 
-REJECTS, DUPLICATES, BURIED = "rejects", "duplicates", "tombstones"
+REJECTS, DUPLICATES, BURIED, ROTATION = "rejects", "duplicates", "tombstones", "rotation"
+PSEUDONYM_KEY = "pseudonym_key"  # fact of a version: id of the key that its people's names were made with
 
 
 class Door(Workshop, Protocol):
     """What a step at the door needs beside a workshop."""
+
+    @property
+    def erased(self) -> Erased:
+        """Who asked to be forgotten."""
 
     def may_go_stale(self, table: str) -> bool:
         """Whether a blocked source may go on with its last good version (`on_block: stale`)."""
@@ -65,11 +71,11 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
     """
     key = ""
     try:
-        fingerprint = door.landing.version(contract.name)
-        if fingerprint is None:
+        landed = door.landing.version(contract.name)
+        if landed is None:
             raise LookupError(f"{contract.name} has no source in the configuration")
-        inputs = {f"landing/{contract.name}": fingerprint}
-        key = recipe_key(contract, door, {**inputs, "pseudonyms": door.pseudonyms.fingerprint})
+        inputs = {f"landing/{contract.name}": landed}
+        key = source_key(contract, door, landed)
         if (known := door.warehouse.find(contract.path, key)) is not None:
             return Step(remembered(known), version=known, reused=True)
         step = _refine_and_stage(contract, door, key, inputs, head)
@@ -82,23 +88,38 @@ def make_source(contract: Table, door: Door, head: Version | None) -> Step:
     return step
 
 
+def source_key(contract: Table, door: Door, landed: str) -> str:
+    """Names a version of a source table: what landed, and all that is done to it at the door."""
+    people = {"pseudonyms": door.pseudonyms.recipe, **fingerprint(door.erased)}
+    return recipe_key(contract, door, {f"landing/{contract.name}": landed, **people})
+
+
 def _refine_and_stage(
     contract: Table, door: Door, key: str, inputs: Mapping[str, str], head: Version | None
 ) -> Step:
-    landed = door.landing.read(contract.name)
+    landed = forget(contract, door.landing.read(contract.name), door.erased)
     with door.spill_file() as spill:
         refined = refine_source(
             landed, door.company, door.pseudonyms, spill if contract.partitioned else None
         )
-        sides = {REJECTS: refined.rejects, DUPLICATES: refined.duplicates}
+        sides = {
+            REJECTS: blot_out(refined.rejects, door.erased),
+            DUPLICATES: blot_out(refined.duplicates, door.erased),
+        }
         if (blocked := blocked_by(refined, landed.reading)) is not None:
             sentence = f"{blocked.sentence} Look at them with: aftersale rejects {contract.name}"
             block = Block(contract.path, "few_rows_are_rejected", blocked.count, sentence)
             return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
         vanished = _compare(contract, door, head, refined)
-        facts = {**_facts(landed, refined), "lineage": door.lineage(contract.name)}
+        facts = {
+            **_facts(landed, refined), "lineage": door.lineage(contract.name), **fingerprint(door.erased)
+        }  # fmt: skip
+        if any(column.sensitivity is Sensitivity.PSEUDONYM for column in contract.stored):
+            facts[PSEUDONYM_KEY] = door.pseudonyms.key_id
+        if door.pseudonyms.previous is not None:
+            sides[ROTATION] = refined.rotation
         if vanished is not None:
-            sides |= {BURIED: vanished.all} if vanished.all.height else {}
+            sides |= {BURIED: blot_out(vanished.all, door.erased)} if vanished.all.height else {}
             facts["vanished"] = vanished.rows
             limit = door.max_vanished_share(contract.name)
             if vanished.share > limit:

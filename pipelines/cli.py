@@ -195,6 +195,20 @@ def rejects(table: str, home: Home = None, limit: Annotated[int, typer.Option(mi
 
 
 @app.command()
+def erase(
+    name: Annotated[str, typer.Argument(metavar="ID")],
+    of: Annotated[str, typer.Option("--of", help="What the id names: account or rep.")] = "account",
+    config: Config = None,
+    home: Home = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which sources hold it.")] = False,
+) -> None:
+    """Forget an account or a seller: rejects, caches, tables, older snapshots; says what remains in the sources."""
+    from pipelines.commands.erase import erase as erase_everywhere
+
+    _finish(erase_everywhere(_home(home), config, name, of, dry_run=dry_run))
+
+
+@app.command()
 def snapshots(home: Home = None) -> None:
     """List the published snapshots."""
     from pipelines.commands.inspect import list_snapshots

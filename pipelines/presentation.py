@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from assets.core.erasure import POINTERS, WHOSE
 from assets.step import Step
 from assets.storage import Version
 from expectations.model import Column, Kind, Layer, Presence, Sensitivity, Severity, Table
@@ -117,16 +118,23 @@ def _metadata_value(fact: object) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.text(str(fact))
 
 
+_WHO = frozenset({*WHOSE, *POINTERS, "merged_into_id"})
+
+
 def previewed(contract: Table) -> list[str]:
     """Columns of which rows may be shown, and so be kept in Dagster's database.
 
-    At the door a firm's own words may hold anything, whatever the column is meant for: they stay in the store.
+    At the door a firm's own words may hold anything, whatever the column is meant for: they stay in the store. So do ids
+    of customers and sellers: who is erased from the tables must not live on in the database of the UI.
     """
     return [
         column.name
         for column in contract.stored
-        if contract.layer is not Layer.CORE
-        or not (column.kind is Kind.TEXT or (column.kind is Kind.CATEGORY and not column.closed))
+        if column.name not in _WHO
+        and (
+            contract.layer is not Layer.CORE
+            or not (column.kind is Kind.TEXT or (column.kind is Kind.CATEGORY and not column.closed))
+        )
     ]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import tempfile
 import traceback
@@ -22,14 +21,26 @@ from pathlib import Path
 import polars as pl
 
 from assets.company import Company
-from assets.core.pseudonyms import Pseudonyms, demo_key
+from assets.core.erasure import Erased, fingerprint
+from assets.core.pseudonyms import Pseudonyms
 from assets.landing import LandingBlockedError
+from assets.source_step import PSEUDONYM_KEY
 from assets.step import Step, describe_company
 from assets.storage import Staged, Version
 from expectations.contracts import SOURCES, TABLES
 from expectations.model import Table
 from pipelines.as_of import resolve_as_of
 from pipelines.documents import write_documents
+from pipelines.keys import (
+    SetupError,
+    key_of,
+    pseudonyms_for,
+    read_erased,
+    refuse_mixed,
+    refuse_unannounced_key,
+    write_rotation,
+)
+from pipelines.logs import RunLog
 from pipelines.restatements import find_restatements
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.landing import ConfiguredLanding
@@ -41,10 +52,6 @@ from pipelines.warehouse.store import Store
 
 PACKAGES = ("expectations", "assets", "pipelines")
 _ROOT = Path(__file__).resolve().parents[1]
-
-
-class SetupError(Exception):
-    """Something a run needs was never set up (exit 4); the message says what to do."""
 
 
 def read_configuration(path: Path | None) -> Configuration:
@@ -66,24 +73,6 @@ def compute_code_version() -> str:
                 digest.update(str(path.relative_to(_ROOT)).encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def pseudonyms_for(configuration: Configuration) -> Pseudonyms:
-    """Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
-
-    Raises SetupError when there is no key.
-    """
-    if key := os.environ.get("AFTERSALE_KEY"):
-        try:
-            return Pseudonyms(key.encode())
-        except ValueError as error:
-            raise SetupError(f"AFTERSALE_KEY: {error}") from None
-    if configuration.company.demo_seed is not None:
-        return Pseudonyms(demo_key(configuration.company.demo_seed))
-    raise SetupError(
-        "AFTERSALE_KEY is not set: seller ids are published as keyed pseudonyms; choose a long secret, keep it, "
-        "and set it in the environment"
-    )
 
 
 def silent(message: str) -> None:
@@ -117,6 +106,11 @@ class RunWorkshop:
         return Runs(self.home)
 
     @cached_property
+    def log(self) -> RunLog:
+        """What runs did, for whoever looks from outside."""
+        return RunLog(self.home)
+
+    @cached_property
     def landing(self) -> ConfiguredLanding:
         """The sources."""
         return ConfiguredLanding(self.configuration, self.home / "cache")
@@ -128,8 +122,17 @@ class RunWorkshop:
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Keyed ids of people."""
-        return pseudonyms_for(self.configuration)
+        """Keyed ids of people. Raises SetupError without a key, and where it changed and nobody said so."""
+        seed = self.configuration.company.demo_seed
+        found = pseudonyms_for(seed)
+        if seed is None:  # made-up people may change their names
+            refuse_unannounced_key(self.home, found)
+        return found
+
+    @cached_property
+    def erased(self) -> Erased:
+        """Who asked to be forgotten."""
+        return read_erased(self.home)
 
     @cached_property
     def code_version(self) -> str:
@@ -160,7 +163,9 @@ class RunWorkshop:
 
     def lineage(self, table: str) -> str:
         """Names the source and its keys: readings of one lineage can be compared row by row."""
-        identity = f"{self.configuration.lineage(table)} {self.pseudonyms.fingerprint}"
+        # who is erased did not vanish from the source: the comparison begins anew
+        people = "".join([self.pseudonyms.fingerprint, *fingerprint(self.erased).values()])
+        identity = f"{self.configuration.lineage(table)} {people}"
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def read_side(self, version: Version, side: str) -> pl.DataFrame | None:
@@ -198,7 +203,9 @@ class RunWorkshop:
 
     @cached_property
     def _begun(self) -> Run:
-        self.runs.reap_dead()
+        for dead in self.runs.reap_dead():
+            self.log.write(dead.run_id, State.FAILED, message=dead.message)
+        self.log.write(self.run_id, State.STARTED, code=self.code_version)
         return self.runs.start(self.run_id)
 
     def begin(self) -> None:
@@ -226,12 +233,18 @@ class RunWorkshop:
         self.runs.write_result(self.run_id, table, result)
         if step.block:
             self.finish(State.BLOCKED, message)
+        rows = step.version.rows if step.version else 0
+        self.log.write(self.run_id, state, table=table, rows=rows, seconds=round(seconds, 3), message=message)
         self.tell(f"{state:8} {table}")
 
     def finish(self, state: State, message: str = "") -> None:
         """Record how the run ended. The first trouble stays: what comes after is its consequence."""
         as_of = self.company.as_of.isoformat() if "company" in self.__dict__ else ""
+        before = self.runs.read(self.run_id)
         self.runs.conclude(self.run_id, state, message, as_of)
+        after = self.runs.read(self.run_id)
+        if after is not None and after != before:
+            self.log.write(self.run_id, after.state, as_of=after.as_of, message=after.message)
 
     def keep_traceback(self) -> None:
         """Write the traceback of the error being handled into the run's folder, for whoever mends it."""
@@ -254,16 +267,16 @@ class RunWorkshop:
             "recipe": self.recipe(),
             "company": describe_company(company),
             "sources": self._source_contents(),
-            "pseudonyms": self.pseudonyms.fingerprint,
+            PSEUDONYM_KEY: self.pseudonyms.key_id,
         }
+        refuse_mixed(versions, self.pseudonyms, self.erased)
         previous = latest_snapshot(self.home)
 
         def build(folder: Path, final: Path) -> None:
-            key_then = previous.facts.get("pseudonyms") if previous else None
+            same_key = key_of(previous) in (None, self.pseudonyms.key_id)
             restated = find_restatements(
-                self.warehouse, previous, versions, company.timezone,
-                same_key=key_then in (None, facts["pseudonyms"]),
-            )  # fmt: skip
+                self.warehouse, previous, versions, company.timezone, same_key=same_key
+            )
             write_documents(
                 folder,
                 final,
@@ -286,10 +299,12 @@ class RunWorkshop:
             facts=facts,
             restricted=self.configuration.publish.restricted,
         )
+        write_rotation(self.warehouse, versions, self.pseudonyms)
         self.send(snapshot)
         self.finish(State.PUBLISHED, f"snapshot {snapshot.number}")
         collect(self.home, datetime.now(UTC))
         self.runs.prune(datetime.now(UTC))
+        self.log.prune(datetime.now(UTC))
         return snapshot
 
     def send(self, snapshot: Snapshot) -> bool:
@@ -312,7 +327,8 @@ class RunWorkshop:
             "company": describe_company(self.company),
             "sources": self._source_contents(),
             "code": self.code_version,
-            "pseudonyms": self.pseudonyms.fingerprint,
+            "pseudonyms": self.pseudonyms.recipe,
+            **fingerprint(self.erased),
             "restricted": self.configuration.publish.restricted,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,6 +15,9 @@ _BYTES = 10  # 80 bits: among a million people two share a pseudonym with probab
 DOMAINS: dict[str, str] = dict.fromkeys(("rep_id", "manager_id", "actor_id", "owner_rep_id"), "rep")
 """What a column's ids name. Columns of one domain join; equal ids in different domains get different pseudonyms."""
 
+ROTATION = pl.Schema({"domain": pl.String(), "was": pl.String(), "now": pl.String()})
+"""Pseudonyms of the same ids under two keys; no id is in it."""
+
 
 def domain_of(column: str) -> str:
     """The domain of a column: what it names, by default its own name without `_id`."""
@@ -23,12 +26,13 @@ def domain_of(column: str) -> str:
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """The firm's key. It appears in no representation of this object.
+    """The firm's key. It appears in no representation of this object. `previous`: the key before it, while it is rotated.
 
     Raises ValueError when the key is shorter than 16 bytes.
     """
 
     key: bytes = field(repr=False)
+    previous: Pseudonyms | None = None
 
     def __post_init__(self) -> None:
         if len(self.key) < _SHORTEST_KEY:
@@ -38,6 +42,16 @@ class Pseudonyms:
     def fingerprint(self) -> str:
         """Tells keys apart without telling them: part of the key of every version that holds pseudonyms."""
         return self._digest("fingerprint", "").hex()
+
+    @property
+    def key_id(self) -> str:
+        """Names the key in manifests, for people: the beginning of its fingerprint."""
+        return self.fingerprint[:8]
+
+    @property
+    def recipe(self) -> str:
+        """All that a version with pseudonyms depends on: the key, and the one before where both are told."""
+        return self.fingerprint + (f" after {self.previous.fingerprint}" if self.previous else "")
 
     def of(self, domain: str, value: str) -> str:
         """The pseudonym of one id: the domain's first letter, `_`, 16 letters and digits."""
@@ -49,6 +63,13 @@ class Pseudonyms:
         domain = domain_of(column)
         names = [self.of(domain, value) for value in distinct.to_list()]
         return pl.DataFrame({column: distinct, "_pseudonym": pl.Series(names, dtype=pl.String())})
+
+    def rotation(self, column: str, ids: pl.Series) -> pl.DataFrame:
+        """What the ids of a column were called under the previous key, and what now (schema ROTATION)."""
+        now = self.table(column, ids)
+        was = self.previous.table(column, ids) if self.previous else now.clear()
+        both = was.rename({"_pseudonym": "was"}).join(now.rename({"_pseudonym": "now"}), on=column)
+        return both.select(pl.lit(domain_of(column)).alias("domain"), "was", "now")
 
     def _digest(self, domain: str, value: str) -> bytes:
         # a zero byte can't occur in a domain, so no two (domain, value) give one message

@@ -19,7 +19,7 @@ from assets.core import identities, moments, settle
 from assets.core.groups import GroupCheck
 from assets.core.identities import Counts, MoneyIdentity
 from assets.core.parse import parse
-from assets.core.pseudonyms import Pseudonyms
+from assets.core.pseudonyms import ROTATION, Pseudonyms
 from assets.core.reading import WARNING_PREFIX, Parsed, with_steps
 from assets.core.settle import COLUMN, REASON, VALUE
 from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError
@@ -40,7 +40,8 @@ class Refined:
 
     `frame` has the contract's schema, sorted by its row key; where it stands on the spill file it is in no order, for such a
     table is cut by month and sorted then. It can be scanned more than once. `seen` has the key of every record that could be
-    read, kept or not, on the same ground; people are under their pseudonyms in both. `rejects` has the schema
+    read, kept or not, on the same ground; people are under their pseudonyms in both, and `rotation` (schema
+    `assets.core.pseudonyms.ROTATION`) says what they were called under the previous key. `rejects` has the schema
     `assets.landing.REJECTS`. `duplicates` has the schema
     `assets.core.settle.DUPLICATES`. `coercions` and `warnings` count by name (`column: what was done`).
     """
@@ -51,6 +52,7 @@ class Refined:
     seen: pl.LazyFrame
     rejects: pl.DataFrame
     duplicates: pl.DataFrame
+    rotation: pl.DataFrame
     counts: Counts
     money: tuple[MoneyIdentity, ...]
     coercions: Mapping[str, int]
@@ -133,6 +135,7 @@ def refine(
         seen=_under_pseudonyms(rows.select(contract.key), contract, pseudonyms),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
+        rotation=_rotation(kept, contract, pseudonyms),
         counts=counts,
         money=money,
         coercions=dict(sorted(coercions.items())),
@@ -291,6 +294,15 @@ def _under_pseudonyms(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonym
         )
         rows = rows.drop("_pseudonym")
     return rows
+
+
+def _rotation(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.DataFrame:
+    """Old and new pseudonyms of everybody in the rows; none while one key is all there is."""
+    people = [c.name for c in contract.stored if c.sensitivity is Sensitivity.PSEUDONYM]
+    found = [pl.DataFrame(schema=ROTATION)]
+    if pseudonyms.previous is not None:
+        found += [pseudonyms.rotation(name, rows.select(name).unique().collect()[name]) for name in people]
+    return pl.concat(found).unique().sort("domain", "was")
 
 
 def _rejects(rejected: pl.DataFrame, landed: Landed) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assets.step import recipe_key
+from assets.source_step import source_key
 from assets.table import SourceAsset
 from expectations.contracts import TABLES
 from pipelines.exits import Exit, UsageError
@@ -36,11 +36,7 @@ def plan(workshop: RunWorkshop) -> dict[str, str]:
             return "the code changed"
         if isinstance(asset, SourceAsset):
             fingerprint = workshop.landing.version(asset.contract.name) or ""
-            inputs = {
-                f"landing/{asset.contract.name}": fingerprint,
-                "pseudonyms": workshop.pseudonyms.fingerprint,
-            }
-            if head.key == recipe_key(asset.contract, workshop, inputs):
+            if head.key == source_key(asset.contract, workshop, fingerprint):
                 return ""
             return (
                 "its source changed"

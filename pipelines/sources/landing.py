@@ -52,6 +52,7 @@ class ConfiguredLanding:
     def __init__(self, configuration: Configuration, cache_dir: Path, *, first_look: bool = False) -> None:
         self.configuration = configuration
         cache_dir.mkdir(parents=True, exist_ok=True)
+        cache_dir.chmod(0o700)  # answers of databases stay there, with all they hold
         self._hashes = FileHashes(cache_dir)
         self.located = Locator(configuration, cache_dir, first_look=first_look)
         self._work = _private_folder(cache_dir)

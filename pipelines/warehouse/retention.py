@@ -31,21 +31,30 @@ class Collected:
     bytes: int
 
 
-def collect(home: Path, now: datetime, files: Files | None = None) -> Collected:
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much is kept: this many newest snapshots, and all that is younger."""
+
+    snapshots: int = KEEP_SNAPSHOTS
+    age: timedelta = KEEP_AGE
+
+
+def collect(home: Path, now: datetime, files: Files | None = None, keep: Keep | None = None) -> Collected:
     """Remove what is neither young nor named.
 
-    Kept: the newest 3 snapshots, the one `latest` points to, everything younger than 24 hours, every stored file that a
+    Kept by default: the newest 3 snapshots, the one `latest` points to, everything younger than 24 hours, every stored file that a
     kept snapshot, a head, the head of a run that is alive or younger than that, or a young manifest names, the rejects
     of blocked tables as long as their run is on record. Raises StorageError when something can't be read: then nothing
     more is removed.
     """
-    files = files or Files(home)
+    files, keep = files or Files(home), keep or Keep()
+    since = now - keep.age
     store, runs = Store(home, files), Runs(home, files)
-    kept, gone = _collect_snapshots(home, now, files)
+    kept, gone = _collect_snapshots(home, since, keep.snapshots, files)
     with files.lock(store.root / ".lock"):
-        named = _named(store, runs, kept, now)
-        removed = [path for path in _stored(store) if _place(path) not in named and not _young(path, now)]
-        removed += [p for p in files.entries(files.scratch) if p.suffix != ".lock" and not _young(p, now)]
+        named = _named(store, runs, kept, since)
+        removed = [path for path in _stored(store) if _place(path) not in named and not _young(path, since)]
+        removed += [p for p in files.entries(files.scratch) if p.suffix != ".lock" and not _young(p, since)]
         size = 0
         # manifests first: killed half-way, this leaves parts without a manifest, never a manifest without parts
         for path in sorted(removed, key=lambda p: (p.suffix != ".json", p)):
@@ -54,19 +63,19 @@ def collect(home: Path, now: datetime, files: Files | None = None) -> Collected:
     return Collected(tuple(gone), len(removed), size)
 
 
-def _collect_snapshots(home: Path, now: datetime, files: Files) -> tuple[list[Snapshot], list[int]]:
+def _collect_snapshots(
+    home: Path, since: datetime, number: int, files: Files
+) -> tuple[list[Snapshot], list[int]]:
     root = published_folder(home)
     with files.lock(root / ".lock"):
         sweep(root, files)
         latest = latest_number(home, files)
         known = snapshots(home, files)
-        newest = {s.number for s in known[-KEEP_SNAPSHOTS:]}
+        newest = {s.number for s in known[-number:]}
         kept = [
             s
             for s in known
-            if s.number in newest
-            or s.number == latest
-            or datetime.fromisoformat(s.created_at) > now - KEEP_AGE
+            if s.number in newest or s.number == latest or datetime.fromisoformat(s.created_at) > since
         ]
         gone = [s for s in known if s not in kept]
         for snapshot in gone:
@@ -77,13 +86,13 @@ def _collect_snapshots(home: Path, now: datetime, files: Files) -> tuple[list[Sn
     return kept, [s.number for s in gone]
 
 
-def _named(store: Store, runs: Runs, kept: list[Snapshot], now: datetime) -> set[tuple[Path, str]]:
+def _named(store: Store, runs: Runs, kept: list[Snapshot], since: datetime) -> set[tuple[Path, str]]:
     """(folder, key) of every file that must stay."""
     named: set[tuple[Path, str]] = set()
     for snapshot in kept:
         for table, facts in snapshot.tables.items():
             named |= _places(store, table, facts["key"], facts["parts"])
-    live = [r.run_id for r in runs.all() if _recent(r.started, now) or runs.is_alive(r.run_id)]
+    live = [r.run_id for r in runs.all() if _recent(r.started, since) or runs.is_alive(r.run_id)]
     heads = [p for p in _stored(store) if p.name == "HEAD.json"]
     heads += [p for run_id in live for p in store.files.walk(store.run_folder(run_id) / "heads")]
     for head in heads:
@@ -98,7 +107,7 @@ def _named(store: Store, runs: Runs, kept: list[Snapshot], now: datetime) -> set
                     named.add((store.home / REJECTS / table.split("/")[-1], result.get("key", run.run_id)))
     for manifest in _stored(store):
         is_table_level = manifest.suffix == ".json" and manifest.parent.parent.parent == store.root
-        if is_table_level and manifest.name != "HEAD.json" and _young(manifest, now):
+        if is_table_level and manifest.name != "HEAD.json" and _young(manifest, since):
             table = str(manifest.parent.relative_to(store.root))
             named |= _version_places(store, store.find(table, manifest.stem))
     return named
@@ -127,12 +136,12 @@ def _stored(store: Store) -> list[Path]:
     return [path for folder in [*folders, store.home / REJECTS] for path in files.walk(folder)]
 
 
-def _young(path: Path, now: datetime) -> bool:
+def _young(path: Path, since: datetime) -> bool:
     try:
-        return path.stat().st_mtime > (now - KEEP_AGE).timestamp()
+        return path.stat().st_mtime > since.timestamp()
     except FileNotFoundError:
         return True  # a live writer's temporary file got its name meanwhile
 
 
-def _recent(stamp: str, now: datetime) -> bool:
-    return datetime.fromisoformat(stamp) > now - KEEP_AGE
+def _recent(stamp: str, since: datetime) -> bool:
+    return datetime.fromisoformat(stamp) > since

@@ -36,7 +36,9 @@ from pipelines.warehouse.parquet import (
 
 REJECTS = "rejects"
 NOT_REPRODUCIBLE = "not_reproducible"
-_PRIVATE_SIDES = frozenset({REJECTS, "duplicates", "tombstones"})  # they hold raw ids and raw text
+_PRIVATE_SIDES = frozenset(
+    {REJECTS, "duplicates", "tombstones", "rotation"}
+)  # they hold raw ids and raw text
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*\Z")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")

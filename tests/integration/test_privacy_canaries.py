@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from pipelines.commands.check import run_check
+from pipelines.commands.inspect import show_status
 from pipelines.commands.run import run_pipeline
 from pipelines.exits import Exit
 from tests.integration.company_files import won, write_company
@@ -38,7 +43,9 @@ def plant(folder: Path) -> tuple[Path, int]:
     deals = [f"{i:02}" for i in range(DEALS)]
     tables: dict[str, list[dict[str, Any]]] = {
         "accounts": [
-            {"account_id": f"A-{n}", "name": word("Mr {} Roe"), "email": word("{}@example.org"), "segment": "smb"} for n in deals
+            {"account_id": f"A-{n}", "name": word("Mr {} Roe"), "email": word("{}@example.org"), "phone": word("+1 555 {}"),
+             "segment": "smb"}
+            for n in deals
         ],
         "reps": [
             {"rep_id": s, "full_name": word("Ms {}"), "role": "hunter", "left_reason": word("said {} and left")} for s in sellers
@@ -54,6 +61,8 @@ def plant(folder: Path) -> tuple[Path, int]:
             ),
             {**won("lost", sellers[0], "2025-01-10T12:00:00Z", "10.00"), "is_won": "false", "lost_reason": word("their {} hates us")},
             won("bad", sellers[1], "2025-01-10T12:00:00Z", word("ask {}")),
+            won("worse", sellers[1], word("{}@example.org"), "10.00", next_step=word("+1 555 {}")),
+            won("bad", sellers[1], "2025-01-10T12:00:00Z", "11.00", next_step=word("tell {} again")),
         ],
         "activities": [
             {"activity_id": f"V-{n}", "account_id": f"A-{n}", "rep_id": sellers[0], "occurred_at": "2025-01-05T12:00:00Z",
@@ -67,7 +76,7 @@ def plant(folder: Path) -> tuple[Path, int]:
         ],
         "feedback": [
             {"feedback_id": f"F-{n}", "account_id": f"A-{n}", "rep_id": sellers[1], "captured_at": "2025-02-01T12:00:00Z",
-             "source": "seller", "need": "unmet", "remark": word("{} wants dark mode")}
+             "source": "seller", "need": "unmet", "remark": word("{} wants dark mode"), "contact": word("{}@example.org")}
             for n in deals[:20]
         ],
         "feedback_events": [
@@ -101,7 +110,25 @@ def contents(home: Path) -> Iterator[tuple[Path, bytes]]:
             )
             yield path, shown.cast(pl.String).write_csv().encode() + (b"" if inside else path.read_bytes())
         else:
-            yield path, path.read_bytes()
+            data = path.read_bytes()
+            yield path, data
+            if data.startswith(b"SQLite format 3"):
+                yield path, b"\n".join(unpacked(path))
+
+
+def unpacked(database: Path) -> Iterator[bytes]:
+    """Every value of a database, and what it is when it is unpacked: Dagster keeps its snapshots compressed."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        for table in tables:
+            for row in connection.execute(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    data = value if isinstance(value, bytes) else str(value).encode()
+                    yield data
+                    with suppress(zlib.error):
+                        yield zlib.decompress(data)
 
 
 @pytest.mark.parametrize("blocked", [False, True])
@@ -110,7 +137,7 @@ def test_no_canary_leaves_the_quarantine(
 ) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     config, planted = plant(tmp_path / "source")
-    assert planted >= 150
+    assert planted >= 200
     if blocked:
         config.write_text(config.read_text().replace("max_reject_share: 0.5", "max_reject_share: 0.0"))
     home = tmp_path / "home"
@@ -121,6 +148,11 @@ def test_no_canary_leaves_the_quarantine(
         for hit in set(CANARY.findall(data))
     }
     assert sorted(found) == []
+    (database,) = (home / "dagster" / "history" / "runs").glob("????????-*.db")
+    assert b"materialization" in b"".join(unpacked(database))
+    assert list((home / "logs").glob("*.jsonl"))
+    run_check(home, config)
+    show_status(home, as_json=True)
     said = capfd.readouterr()
     assert not CANARY.search((said.out + said.err).encode())
     quarantine = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -98,6 +99,11 @@ def test_a_changed_source_remakes_what_stands_on_it_and_nothing_else(home: Path)
     newest = latest_snapshot(home)
     assert newest is not None
     assert newest.number == 2
+    logged = [json.loads(x) for p in sorted((home / "logs").iterdir()) for x in p.read_text().splitlines()]
+    told = [(x["event"], x.get("table", "")) for x in logged if x["run"] == newest.run_id]
+    assert told[0] == ("started", "")
+    assert told[-1] == ("published", "")
+    assert ("made", "core/complaints") in told
     states = {table: result["state"] for table, result in Runs(home).results(newest.run_id).items()}
     assert states["core/complaints"] == "made"
     assert states["marts/complaints_by_incentive"] == "made"

@@ -10,7 +10,7 @@ import re
 import polars as pl
 import pytest
 
-from assets.core.pseudonyms import Pseudonyms, demo_key, domain_of
+from assets.core.pseudonyms import ROTATION, Pseudonyms, demo_key, domain_of
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -53,3 +53,19 @@ def test_a_short_key_is_refused() -> None:
 def test_the_demo_key_follows_its_seed() -> None:
     assert demo_key(1) == demo_key(1) != demo_key(2)
     assert len(demo_key(1)) == 32
+
+
+def test_while_a_key_is_rotated_old_pseudonyms_lead_to_new_ones() -> None:
+    old, new = Pseudonyms(KEY), Pseudonyms(KEY[::-1], Pseudonyms(KEY))
+    found = new.rotation("manager_id", pl.Series(["b", None, "a"]))
+    assert dict(found.select("was", "now").rows()) == {old.of("rep", i): new.of("rep", i) for i in "ab"}
+    assert found.schema == ROTATION
+    assert set(found["domain"]) == {"rep"}
+    assert new.of("rep", "a") == Pseudonyms(KEY[::-1]).of("rep", "a")
+    assert new.recipe != Pseudonyms(KEY[::-1]).recipe
+    assert old.rotation("rep_id", pl.Series(["a"])).is_empty()
+
+
+def test_a_key_has_an_id_that_tells_it_apart_and_nothing_else() -> None:
+    assert Pseudonyms(KEY).key_id == Pseudonyms(KEY).fingerprint[:8] != Pseudonyms(KEY[::-1]).key_id
+    assert Pseudonyms(KEY).key_id not in Pseudonyms(KEY).of("rep", "a")

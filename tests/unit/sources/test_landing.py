@@ -214,6 +214,7 @@ def test_copies_are_private_and_gone_in_the_end(landing: ConfiguredLanding, tmp_
     file.write_bytes(ACCOUNTS.encode("utf-16"))
     landing.read("accounts").rows.collect()
     (folder,) = (tmp_path / "cache").glob("reading-*")
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
     assert folder.stat().st_mode & 0o077 == 0
     assert list(folder.rglob("*.txt"))
     landing.close()

@@ -38,6 +38,7 @@ EXPECTED = {
     ("salesforce", "accounts"): (10, 0, 0),
     ("salesforce", "reps"): (10, 0, 0),
     ("salesforce", "reporting_lines"): (10, 0, 0),
+    ("salesforce", "account_assignments"): (10, 0, 0),
     ("salesforce", "products"): (2, 0, 0),
     ("salesforce", "opportunities"): (10, 10, 0),
     ("salesforce", "activities"): (20, 0, 0),
@@ -191,6 +192,30 @@ def test_history_gives_every_version_with_the_time_it_was_recorded(tmp_path: Pat
         ("O1", "true", "2024-03-31", "2024-04-02 09:00:00"),
         ("O2", "true", "2023-02-01", "2023-02-01"),
         ("O3", "false", None, "2023-11-01 08:00:00"),
+    ]
+
+
+def test_owners_of_an_account_follow_each_other_day_by_day(tmp_path: Path) -> None:
+    (tmp_path / "account.csv").write_text(
+        "id,owner_id,created_date\nA1,R3,2024-01-01 08:00:00\nA2,R1,2024-02-01 08:00:00\nA3,,2024-02-01 08:00:00\n"
+    )
+    (tmp_path / "account_history.csv").write_text(
+        "id,owner_id,_fivetran_start\n"
+        "A1,R1,2024-03-01 00:00:00\n"
+        "A1,R1,2024-03-05 10:00:00\n"  # something else changed
+        "A1,R2,2024-04-01 09:00:00\n"
+        "A1,R3,2024-04-01 17:00:00\n"  # held it at the end of the day
+        "A1,R1,2024-06-01 00:00:00\n"  # came back
+    )
+    rows = rows_of(land(tmp_path, "account_assignments", '{preset: salesforce, path: "<object>.csv"}'))
+    found = rows.sort("account_id", "valid_from").select(
+        "account_id", "rep_id", "valid_from", "valid_to", "reason"
+    )
+    assert found.rows() == [
+        ("A1", "R1", "2024-01-01", "2024-04-01", "new"),
+        ("A1", "R3", "2024-04-01", "2024-06-01", "reassigned"),
+        ("A1", "R1", "2024-06-01", None, "reassigned"),
+        ("A2", "R1", "2024-02-01", None, "new"),
     ]
 
 

@@ -29,7 +29,16 @@ def test_init_finds_the_systems_of_the_samples_and_the_result_can_be_read(
     config = load_config(out)
     chosen = {name: source.preset for name, source in config.sources.items()}
     crm = dict.fromkeys(
-        ("accounts", "reps", "reporting_lines", "products", "opportunities", "activities"), "salesforce"
+        (
+            "accounts",
+            "reps",
+            "reporting_lines",
+            "account_assignments",
+            "products",
+            "opportunities",
+            "activities",
+        ),
+        "salesforce",
     )
     pay = dict.fromkeys(("subscriptions", "subscription_events", "customer_activity"), "stripe")
     voice = dict.fromkeys(("complaints", "feedback", "feedback_events"), "zendesk")
