@@ -24,7 +24,7 @@ class Caution(StrEnum):
 
 
 MEANINGS: dict[Caution, str] = {
-    Caution.FEW_CLUSTERS: "fewer than 40 sellers: the interval is a wild cluster bootstrap, and too few of them give no number",
+    Caution.FEW_CLUSTERS: "fewer than 40 sellers, or at level 4 fewer than 20 on a side: how much sellers differ is itself uncertain, and with it the interval",
     Caution.FEW_EVENTS: "fewer than 20 events: no estimate is shown",
     Caution.IMMATURE_COHORT: "less than 80 % of the deals could have been watched to the horizon",
     Caution.TIMING_NOT_SEPARABLE: "the three within-seller rows do not agree on the sign: incentive and the time left in the pay period can't be told apart",
@@ -32,10 +32,10 @@ MEANINGS: dict[Caution, str] = {
     Caution.SEPARATED: "an infinite ratio would fit best: no estimate",
     Caution.KNOWLEDGE_TIME_UNKNOWN: "when credits or deals were recorded is not known: what sellers knew at the close is assumed",
     Caution.REPORTING_BIAS: "only what was written down is in the data, and how much is written down may itself move with the incentive",
-    Caution.CLAWBACK_CLIFF: "the hazard jumps when commission can no longer be taken back: earlier losses may have been held up",
+    Caution.CLAWBACK_CLIFF: "more customers are lost just when commission can no longer be taken back than just before and after: earlier losses may have been held up, unless contracts end on that day",
     Caution.COMPOSITION_CHANGE: "customers of high and low exposure are different kinds of customers: segment shares differ by over 0.2 standard deviations",
     Caution.SIMPSON: "the direction turns round within segments",
-    Caution.DENSITY_JUMP: "deals pile up on one side of the threshold: those beside it are not alike",
+    Caution.DENSITY_JUMP: "pay periods pile up on one side of a pay threshold: sellers choose when deals close",
     Caution.PRE_TREND: "outcomes moved apart before the change",
 }
 """In words for the reader."""

@@ -10,7 +10,6 @@ import polars as pl
 
 from assets.board.charts import (
     Chart,
-    draw_all,
     draw_churn,
     draw_complaints,
     draw_emcr,
@@ -20,6 +19,8 @@ from assets.board.charts import (
     draw_trend,
     sketch,
 )
+from assets.board.pictures import draw_all
+from assets.board.voice_charts import draw_distance, draw_needs, draw_pressure
 from expectations.contracts import TABLES
 from expectations.model import Table
 
@@ -32,6 +33,9 @@ _DRAWN: dict[str, Callable[[pl.LazyFrame], Chart | None]] = {
     "account_months": draw_trend,
     "sales_rhythm": draw_rhythm,
     "quota_bunching": draw_excess,
+    "selling_style": draw_pressure,
+    "customer_distance": draw_distance,
+    "unmet_needs": draw_needs,
 }
 _ON_THE_BOARD = (*_DRAWN, "deal_incentives")
 

@@ -31,6 +31,7 @@ _CODES = {
     "SetupError": Exit.CONFIGURATION,
     "LandingBlockedError": Exit.BLOCKED,
     "NotClosedError": Exit.BLOCKED,
+    "NeverMadeError": Exit.BLOCKED,
     "SourceUnreachableError": Exit.UNREACHABLE,
     "UsageError": Exit.USAGE,
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from assets.core.erasure import Erased, fingerprint
-from assets.core.pseudonyms import ROTATION, Pseudonyms, demo_key
+from assets.core.pseudonyms import ROTATION, IdKind, Pseudonyms, demo_key
 from assets.source_step import PSEUDONYM_KEY
 from assets.source_step import ROTATION as ROTATION_SIDE
 from assets.storage import Version
@@ -35,26 +35,26 @@ class SetupError(Exception):
     """Something a run needs was never set up (exit 4); the message says what to do."""
 
 
-def pseudonyms_for(demo_seed: int | None) -> Pseudonyms:
-    """Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
+def pseudonyms_for(demo_seed: int | None, kinds: frozenset[IdKind]) -> Pseudonyms:
+    """Of people, and of what else `kinds` names. Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
 
     Raises SetupError when there is no key.
     """
     if key := os.environ.get(KEY):
         before = os.environ.get(PREVIOUS)
-        previous = _keyed(PREVIOUS, before) if before and before not in (LOST, key) else None
-        return _keyed(KEY, key, previous)
+        previous = _keyed(PREVIOUS, before, kinds) if before and before not in (LOST, key) else None
+        return _keyed(KEY, key, kinds, previous)
     if demo_seed is not None:
-        return Pseudonyms(demo_key(demo_seed))
+        return Pseudonyms(demo_key(demo_seed), kinds)
     raise SetupError(
         "AFTERSALE_KEY is not set: seller ids are published as keyed pseudonyms; choose a long secret, keep it, "
         "and set it in the environment"
     )
 
 
-def _keyed(name: str, key: str, previous: Pseudonyms | None = None) -> Pseudonyms:
+def _keyed(name: str, key: str, kinds: frozenset[IdKind], previous: Pseudonyms | None = None) -> Pseudonyms:
     try:
-        return Pseudonyms(key.encode(), previous)
+        return Pseudonyms(key.encode(), kinds, previous)
     except ValueError as error:
         raise SetupError(f"{name}: {error}") from None
 

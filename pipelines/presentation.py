@@ -240,5 +240,6 @@ _GROUPS = {
     "unmet_needs": "evidence",
     "market_shifts": "evidence",
     "selling_style": "evidence",
+    "lead_lags": "evidence",
     "board_scorecard": "board",
 }

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from assets.storage import Version
 from assets.table import SourceAsset, TableAsset
+from pipelines.warehouse.snapshots import NeverMadeError
 from pipelines.workshop import RunWorkshop
 
 SNAPSHOT = dg.AssetKey(["published", "snapshot"])
@@ -31,12 +31,10 @@ def build_snapshot_asset(tables: Sequence[TableAsset | SourceAsset]) -> dg.Asset
     )
     def snapshot(context: dg.AssetExecutionContext) -> Iterator[Any]:
         workshop: RunWorkshop = context.resources.workshop
-        versions: dict[str, Version] = {}
-        for path in paths:
-            version = workshop.head(path)
-            if version is None:
-                raise dg.Failure(f"{path} was never made: run daily_refresh", allow_retries=False)
-            versions[path] = version
+        heads = {path: workshop.head(path) for path in paths}
+        if missing := [path for path, version in heads.items() if version is None]:
+            raise NeverMadeError(missing)
+        versions = {path: version for path, version in heads.items() if version is not None}
         published = workshop.publish(versions)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(str(published.number)),

@@ -124,7 +124,7 @@ class RunWorkshop:
     def pseudonyms(self) -> Pseudonyms:
         """Keyed ids of people. Raises SetupError without a key, and where it changed and nobody said so."""
         seed = self.configuration.company.demo_seed
-        found = pseudonyms_for(seed)
+        found = pseudonyms_for(seed, self.configuration.pseudonymised)
         if seed is None:  # made-up people may change their names
             refuse_unannounced_key(self.home, found)
         return found

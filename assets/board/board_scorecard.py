@@ -18,11 +18,15 @@ def board_scorecard(
     incentive_value: pl.LazyFrame,
     conduct_indicators: pl.LazyFrame,
     feedback_hops: pl.LazyFrame,
+    selling_style: pl.LazyFrame,
+    customer_distance: pl.LazyFrame,
+    unmet_needs: pl.LazyFrame,
+    market_shifts: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """At most fifteen numbers for the board, each with interval, change, grade, evidence level and a plain sentence.
 
-    One row per `organisation`, `quarter` and `position`, for the last fiscal quarter that had ended. Numbers come from the
+    They tell one story, chapter by chapter: intensity, rhythm, style, outcomes, distance, what was heard late. One row per `organisation`, `quarter` and `position`, for the last fiscal quarter that had ended. Numbers come from the
     marts and are blank where too few people stand behind them. Do not quote a number without its sentence.
     """
     return score(
@@ -32,5 +36,9 @@ def board_scorecard(
         incentive_value=incentive_value,
         conduct_indicators=conduct_indicators,
         feedback_hops=feedback_hops,
+        selling_style=selling_style,
+        customer_distance=customer_distance,
+        unmet_needs=unmet_needs,
+        market_shifts=market_shifts,
         company=company,
     )

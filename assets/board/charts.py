@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from assets.evidence.dimensions import UNKNOWN
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.rates import estimate_rate
 
 INK: Final = "#1b2430"
@@ -23,6 +23,10 @@ HEIGHT: Final = 240
 DAYS_PER_MONTH: Final = 30.4375
 MANY: Final = 15
 """More points than this are a course, not a list: a few labels, and words for its ends and extremes."""
+FEW, SHORT = 8, 10
+"""So many names of so many letters stand beside one another."""
+LITTLE: Final = 10
+"""Months with less than this part of the usual account-months say little and would need most of the picture."""
 
 _c = pl.col
 _HOPS: Final = ("captured", "triaged", "decided", "shipped", "told_back", "board_seen")
@@ -57,7 +61,7 @@ def draw_churn(
         .collect()
     )
     title = f"Customers lost within {horizon_days} days, by {_words(dimension)}"
-    return _draw_intervals(
+    return draw_intervals(
         title, rows.select("value", y="cif_churn", lo="cif_churn_lo", hi="cif_churn_hi"), _words(dimension), "share lost", "%"
     )  # fmt: skip
 
@@ -80,7 +84,7 @@ def draw_complaints(
     )
     title = f"Complaints per 1,000 account-months, by {_words(dimension)}"
     points = rows.select("value", y="rate_per_1000", lo="rate_per_1000_lo", hi="rate_per_1000_hi")
-    return _draw_intervals(title, points, _words(dimension), "complaints per 1,000", "")
+    return draw_intervals(title, points, _words(dimension), "complaints per 1,000", "")
 
 
 def draw_lags(feedback_lag_by_incentive: pl.DataFrame | pl.LazyFrame) -> Chart | None:
@@ -92,7 +96,7 @@ def draw_lags(feedback_lag_by_incentive: pl.DataFrame | pl.LazyFrame) -> Chart |
         value=_c("hop").str.replace("_", " "), y="median_days", lo="median_days_lo", hi="median_days_hi"
     )
     note = f" More than half still wait in: {', '.join(map(_words, waiting))}." if waiting else ""
-    return _draw_intervals("Median days that feedback waits, by hop", points, "hop", "days", "", note)
+    return draw_intervals("Median days that feedback waits, by hop", points, "hop", "days", "", note)
 
 
 def draw_emcr(deal_outcomes: pl.DataFrame | pl.LazyFrame) -> Chart | None:
@@ -143,12 +147,19 @@ def draw_trend(account_months: pl.DataFrame | pl.LazyFrame) -> Chart | None:
     )
     if months.is_empty():
         return None
+    # the first months of a firm have intervals so wide that the others could not be read beside them
+    long = months.filter(_c("units") >= _c("units").median() / LITTLE)
+    left_out = len(months) - len(long)
+    note = (
+        f" {left_out} months with under a tenth of the usual account-months are left out." if left_out else ""
+    )
+    months = long
     rate = estimate_rate(
         months["complaints"].to_numpy(), months["units"].to_numpy() / 1e6 / DAYS_PER_MONTH / 1000
     )
     points = months.select(value="month").with_columns(y=rate.estimate, lo=rate.lo, hi=rate.hi)
-    return _draw_intervals(
-        "Complaints per 1,000 account-months, by month", points, "month", "complaints per 1,000", ""
+    return draw_intervals(
+        "Complaints per 1,000 account-months, by month", points, "month", "complaints per 1,000", "", note
     )
 
 
@@ -167,7 +178,7 @@ def draw_rhythm(sales_rhythm: pl.DataFrame | pl.LazyFrame) -> Chart | None:
     points = rows.select(
         value=_c("phase").cast(pl.String), y="bookings_index", lo="bookings_index_lo", hi="bookings_index_hi"
     )
-    return _draw_intervals(f"Bookings per day by {unit}", points, unit, "ratio to the mean pace", "", note)
+    return draw_intervals(f"Bookings per day by {unit}", points, unit, "ratio to the mean pace", "", note)
 
 
 def draw_excess(quota_bunching: pl.DataFrame | pl.LazyFrame) -> Chart | None:
@@ -186,14 +197,14 @@ def draw_excess(quota_bunching: pl.DataFrame | pl.LazyFrame) -> Chart | None:
         y="excess_mass", lo="excess_mass_lo", hi="excess_mass_hi",
     )  # fmt: skip
     title = f"Seller-periods just past each threshold beyond the expected, plan {plan['plan_id'].item()}"
-    return _draw_intervals(title, points, "attainment", "excess seller-periods", "")
+    return draw_intervals(title, points, "attainment", "excess seller-periods", "")
 
 
 def _words(name: str) -> str:
     return name.replace("emcr_quintile", "fifth of marginal commission, 1 lowest").replace("_", " ")
 
 
-def _draw_intervals(
+def draw_intervals(
     title: str, points: pl.DataFrame, x: str, y: str, form: str, note: str = ""
 ) -> Chart | None:
     """Points with whiskers over groups in their order; columns `value`, `y`, `lo`, `hi`."""
@@ -202,13 +213,19 @@ def _draw_intervals(
     import altair as alt  # noqa: PLC0415 - seconds to load, needed only where something is drawn
 
     values = points.with_columns(_c("y", "lo", "hi").round(6)).to_dicts()
+    names = [str(v["value"]) for v in values]
+    is_short = len(names) <= FEW and max(map(len, names)) <= SHORT
     axis = alt.Axis(format=".0%" if form == "%" else ",.2~f", grid=True, tickCount=5)
     base = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X(
             "value:N",
             sort=[v["value"] for v in values],
             title=x,
-            axis=alt.Axis(labelAngle=-35, labelLimit=160, values=_labelled([v["value"] for v in values])),
+            axis=alt.Axis(
+                labelAngle=0 if is_short else -35,
+                labelLimit=160,
+                values=_labelled([v["value"] for v in values]),
+            ),
         )
     )
     whiskers = base.mark_rule(color=SOFT, strokeWidth=5).encode(
@@ -314,22 +331,3 @@ def _to_svg(spec: dict[str, Any]) -> str:
     }
     spec = {**spec, "width": WIDTH, "height": HEIGHT, "config": look}
     return str(vl_convert.vegalite_to_svg(spec))
-
-
-def draw_all(frames: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> Sequence[Chart]:
-    """Every picture that the given marts (by bare name) allow, in the order of the page; lazy ones give a few columns."""
-    have = frames.keys()
-    drawn: list[Chart | None] = []
-    if "churn_by_incentive" in have:
-        drawn += [draw_churn(frames["churn_by_incentive"], d) for d in ("emcr_quintile", "closing_load")]
-    if "complaints_by_incentive" in have:
-        drawn.append(draw_complaints(frames["complaints_by_incentive"]))
-    if "account_months" in have:
-        drawn.append(draw_trend(frames["account_months"]))
-    if "feedback_lag_by_incentive" in have:
-        drawn.append(draw_lags(frames["feedback_lag_by_incentive"]))
-    if "deal_outcomes" in have:
-        drawn.append(draw_emcr(frames["deal_outcomes"]))
-        if "deal_incentives" in have:
-            drawn.append(draw_bunching(frames["deal_incentives"], frames["deal_outcomes"]))
-    return [chart for chart in drawn if chart is not None]

@@ -21,7 +21,12 @@ class Marts:
         value: `incentive_value`.
         conduct: `conduct_indicators`; only sums over sellers are read.
         hops: `feedback_hops` with `cause` (0 waiting, 1 left) and `quarter` (number of the fiscal quarter of entering).
+        style: `selling_style`.
+        distance: `customer_distance`.
+        needs: `unmet_needs`.
+        shifts: `market_shifts`.
         quarter: number of the fiscal quarter the page is about.
+        fiscal_start_month: month that the fiscal year starts in.
     """
 
     deals: pl.DataFrame
@@ -30,7 +35,12 @@ class Marts:
     value: pl.DataFrame
     conduct: pl.DataFrame
     hops: pl.DataFrame
+    style: pl.DataFrame
+    distance: pl.DataFrame
+    needs: pl.DataFrame
+    shifts: pl.DataFrame
     quarter: int
+    fiscal_start_month: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,7 @@ class Measure:
             is absent.
         sentence: how it is said; `{value}`, `{when}`, `{high}`, `{low}`, `{dimension}` are filled in.
         has_quarter: whether a quarter before can be compared with.
+        chapter: part of the story that the page tells with it.
     """
 
     name: str
@@ -78,6 +89,7 @@ class Measure:
     find: Callable[[Marts, int], Figure | None]
     sentence: str
     has_quarter: bool = True
+    chapter: str = ""
 
 
 def name_of(number: int) -> str:

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 
 from assets.board.figures import Figure, Marts, Measure, name_of
+from assets.board.listening import find_fidelity, find_needs_heard, find_shift_delay, find_steps, find_style
 from assets.board.money import find_higher_tiers, find_paid_early
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.evidence.suppression import count_people, is_small
 from assets.methods.differences import subtract_estimates
-from assets.methods.rates import compare_rates, estimate_share
+from assets.methods.rates import estimate_share
 from assets.methods.survival import fit_cumulative_incidence, read_horizons
 
 HIGH_INTENSITY: Final = 1.25  # the edge of a band of 10-definitions: a quarter above the plan's base rate
@@ -31,10 +32,14 @@ _c = pl.col
 
 
 def _is_small(rows: pl.DataFrame) -> bool:
-    return (
-        rows["account_id"].drop_nulls().n_unique() < MIN_ACCOUNTS
-        or rows["rep_id"].drop_nulls().n_unique() < MIN_SELLERS
-    )
+    """Whether too few people stand behind rows, or one seller all but alone."""
+    return bool(rows.select(count_people()).select(is_small()).item())
+
+
+def _hides_quarter(marts: Marts, name: str) -> bool:
+    """Whether another table hides the deals of a quarter: then they are counted nowhere."""
+    cohort = (_c("dimension") == "cohort_quarter") & (_c("value") == name) & _c("suppressed")
+    return any(not table.filter(cohort).is_empty() for table in (marts.churn, marts.complaints))
 
 
 def _closed_in(marts: Marts, quarter: int, needs: str) -> tuple[pl.DataFrame, float, str] | None:
@@ -53,7 +58,7 @@ def _middle_emcr(marts: Marts, quarter: int) -> Figure | None:
     if found is None:
         return None
     deals, known, when = found
-    if _is_small(deals):
+    if _is_small(deals) or _hides_quarter(marts, when):
         return Figure(None, None, None, None, when, None, known, suppressed=True)
     values = deals["emcr"].sort().to_numpy()
     n = len(values)
@@ -68,25 +73,16 @@ def _share_of_closed(marts: Marts, quarter: int, *, needs: str, holds: pl.Expr) 
     if found is None:
         return None
     deals, known, when = found
-    return _share(deals, holds, when, 1.0, known)
+    return _share(marts, deals, holds, when, 1.0, known)
 
 
-def _share(deals: pl.DataFrame, holds: pl.Expr, when: str, mature: float, known: float) -> Figure:
-    if _is_small(deals):
+def _share(
+    marts: Marts, deals: pl.DataFrame, holds: pl.Expr, when: str, mature: float, known: float
+) -> Figure:
+    if _is_small(deals) or _hides_quarter(marts, when):
         return Figure(None, None, None, None, when, None, known, suppressed=True)
     share = estimate_share(deals.select(holds.sum()).item(), len(deals))
     return Figure(float(share.estimate), float(share.lo), float(share.hi), len(deals), when, mature, known)
-
-
-def _refunded(marts: Marts, quarter: int) -> Figure | None:
-    """Share refunded within 90 days, of the newest quarter of deals all of which are mature."""
-    if marts.deals["refunded_90d"].null_count() == len(marts.deals):
-        return None
-    # the newest quarter whose last day lies 90 days back: at least one whole quarter before
-    when = name_of(quarter - 1)
-    closed = marts.deals.filter(_c("cohort_quarter") == when)
-    mature = closed.filter(_c("mature_90d") & _c("refunded_90d").is_not_null())
-    return _share(mature, _c("refunded_90d"), when, len(mature) / max(len(closed), 1), 1.0)
 
 
 def _lost(marts: Marts, quarter: int, *, days: int, quarters_back: int) -> Figure | None:
@@ -153,22 +149,6 @@ def _lost_gap(marts: Marts, quarter: int) -> Figure | None:
     return Figure(gap.estimate, gap.lo, gap.hi, high["n"] + low["n"], when, mature, groups=groups)
 
 
-def _complaint_ratio(marts: Marts, quarter: int) -> Figure | None:
-    whole = marts.complaints.filter((_c("category") == "all") & (_c("period") == "all"))
-    ends = _ends(whole)
-    if ends is None:
-        return None
-    high, low = ends
-    groups = (high["value"], low["value"], high["dimension"])
-    when = f"all quarters to {name_of(quarter)}"
-    if high["suppressed"] or low["suppressed"]:
-        return Figure(None, None, None, None, when, None, suppressed=True, groups=groups)
-    counts = [row[c] for row in ends for c in ("complaints", "account_months")]
-    ratio = compare_rates(*counts)
-    value, lo, hi = (float(x) if np.isfinite(x) else None for x in (ratio.estimate, ratio.lo, ratio.hi))
-    return Figure(value, lo, hi, high["n"] + low["n"], when, groups=groups)
-
-
 def _left_hop(marts: Marts, quarter: int, *, hop: str, days: int, quarters_back: int) -> Figure | None:
     """Share of items that left a hop within `days`, of those that entered it so many quarters earlier."""
     rows = marts.hops.filter(_c("hop") == hop)
@@ -190,39 +170,44 @@ _CAUTION = " This is an association, not evidence of a cause."
 
 MEASURES: Final = (
     Measure("Commission on the next dollar, median deal", "money of pay per money of credit", _middle_emcr,
-            "Half of the deals closed in {when} paid their sellers {value} or more on the money they brought."),
+            "Half of the deals closed in {when} paid their sellers {value} or more on the money they brought.", chapter="intensity"),
     Measure("Deals paid over 1.25 times the base rate", "share of 1",
             partial(_share_of_closed, needs="relative_intensity", holds=_c("relative_intensity") > HIGH_INTENSITY),
-            _DEALS + "paid their sellers more than 1.25 times the plan's base rate."),
-    Measure("Deals that carried a seller over a threshold", "share of 1",
-            partial(_share_of_closed, needs="is_pivotal", holds=_c("is_pivotal")),
-            _DEALS + "carried a seller over a threshold of the pay plan."),
-    Measure("Deals closed in the last five days of the month", "share of 1",
-            partial(_share_of_closed, needs="month_end", holds=_c("month_end")),
-            _DEALS + "were closed in the last five days of a month, which are about a sixth of all days."),
-    Measure("Customers lost within 180 days", "share of 1", partial(_lost, days=180, quarters_back=2),
-            _DEALS + "had lost their customer 180 days later."),
-    Measure("Customers lost within 365 days", "share of 1", partial(_lost, days=365, quarters_back=4),
-            _DEALS + "had lost their customer 365 days later."),
-    Measure("Difference in customers lost, highest against lowest group", "points", _lost_gap,
-            "Deals by {dimension}: group {high} is associated with a share of customers lost within 180 days that is {value} "
-            "against group {low}, over {when}." + _CAUTION, has_quarter=False),
-    Measure("Complaints", "complaints per 1,000 account-months", partial(_complaint_rate, category="all"),
-            "In {when} there were {value} complaints per 1,000 account-months."),
-    Measure("Complaints about how it was sold", "complaints per 1,000 account-months", partial(_complaint_rate, category="mis_sale"),
-            "In {when} there were {value} complaints about mis-selling per 1,000 account-months."),
-    Measure("Ratio of complaints, highest against lowest group", "ratio", _complaint_ratio,
-            "Deals by {dimension}: group {high} is associated with {value} times the complaint rate of group {low}, over {when}."
-            + _CAUTION, has_quarter=False),
-    Measure("Deals refunded within 90 days", "share of 1", _refunded, _DEALS + "were refunded within 90 days."),
-    Measure("Kept per dollar of incentive, tiers above the first", "money per money", find_higher_tiers,
-            "One unit of incentive money paid in tiers above the first went with {value} of net value kept after a year, against {low} in "
-            "the first tier, over {when}. It is an average: many of these deals would have come anyway.", has_quarter=False),
+            _DEALS + "paid their sellers more than 1.25 times the plan's base rate.", chapter="intensity"),
     Measure("Commission paid before the outcome could be known", "share of 1", find_paid_early,
             "Of the commission on deals closed in {when}, {value} was paid before it could be known whether the customer stayed 90 days; "
-            "n counts sellers."),
-    Measure("Feedback decided within 90 days", "share of 1", partial(_left_hop, hop="decided", days=90, quarters_back=1),
-            "Of the feedback that came up for a decision in {when}, {value} was decided within 90 days."),
+            "n counts sellers.", chapter="intensity"),
+    Measure("Deals closed in the last five days of the month", "share of 1",
+            partial(_share_of_closed, needs="month_end", holds=_c("month_end")),
+            _DEALS + "were closed in the last five days of a month, which are about a sixth of all days.", chapter="rhythm"),
+    Measure("Contacts that pressed on the customer", "share of 1", partial(find_style, part="outbound_pressure", per="n"),
+            "Of the contacts with customers in {when}, {value} were outbound and not asked for.", chapter="style"),
+    Measure("Needs written down per deal won", "needs per deal", partial(find_style, part="needs_per_deal", per="won_deals"),
+            "In {when} sellers wrote down {value} needs, unasked, per deal they won; n counts deals.", chapter="style"),
+    Measure("Customers lost within 180 days", "share of 1", partial(_lost, days=180, quarters_back=2),
+            _DEALS + "had lost their customer 180 days later.", chapter="outcomes"),
+    Measure("Difference in customers lost, highest against lowest group", "points", _lost_gap,
+            "Deals by {dimension}: group {high} is associated with a share of customers lost within 180 days that is {value} "
+            "against group {low}, over {when}." + _CAUTION, has_quarter=False, chapter="outcomes"),
+    Measure("Complaints", "complaints per 1,000 account-months", partial(_complaint_rate, category="all"),
+            "In {when} there were {value} complaints per 1,000 account-months.", chapter="outcomes"),
+    Measure("Kept per dollar of incentive, tiers above the first", "money per money", find_higher_tiers,
+            "One unit of incentive money paid in tiers above the first went with {value} of net value kept after a year, against {low} in "
+            "the first tier, over {when}. It is an average: many of these deals would have come anyway.", has_quarter=False,
+            chapter="outcomes"),
+    Measure("Steps between customers and the board", "steps", find_steps,
+            "In {when} whoever looked after a customer stood {value} steps from the board, on average over customer days; n counts "
+            "customers.", chapter="distance"),
+    Measure("What gets through to the board", "share of 1", find_fidelity,
+            "Of what was written down over {when}, {value} gets through every hop, each within 90 days; the weakest hop is {low}; "
+            "n counts customers.", has_quarter=False, chapter="distance"),
+    Measure("Needs that sellers hear", "share of 1", find_needs_heard,
+            "Of the needs that customers had over {when}, unasked, sellers heard an estimated {value}{low}.",
+            has_quarter=False, chapter="heard late"),
     Measure("Feedback seen by the board within 90 days", "share of 1", partial(_left_hop, hop="board_seen", days=90, quarters_back=1),
-            "Of the feedback captured in {when}, {value} reached the board within 90 days."),
+            "Of the feedback captured in {when}, {value} reached the board within 90 days.", chapter="heard late"),
+    Measure("Days until the board saw the largest shift", "days", find_shift_delay,
+            "The largest rise in what customers speak of (theme {high}, from the week of {when}) {low} after {value} days.",
+            has_quarter=False, chapter="heard late"),
 )  # fmt: skip
+"""The story in order: what is paid for, when it is sold, how, what becomes of the customers, how far the board is, what it hears late."""

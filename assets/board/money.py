@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 
 from assets.board.figures import Figure, Marts, name_of
-from assets.evidence.suppression import MIN_SELLERS
+from assets.evidence.suppression import DOMINANCE
 from assets.methods.cluster_bootstrap import bound_ratios
+from assets.methods.disclosure import MIN_SELLERS
 
 _c = pl.col
 
@@ -49,7 +50,8 @@ def find_paid_early(marts: Marts, quarter: int) -> Figure | None:
         return None
     when = name_of(quarter - 2)  # the newest quarter whose last deal is 90 days old, and has been paid
     paid = rows.filter(_c("period") == when).sort("rep_id")
-    if len(paid) < MIN_SELLERS:
+    largest = paid["cases"].sort(descending=True).to_list()
+    if len(paid) < MIN_SELLERS or sum(largest[2:]) < DOMINANCE * largest[0]:
         return Figure(None, None, None, None, when, None, suppressed=len(paid) > 0)
     early, all_ = ((paid[name] * 100).round().to_numpy() for name in ("observed", "cases"))
     low, high = bound_ratios(

@@ -21,6 +21,19 @@ LEVELS: Final = (
     "descriptive", "adjusted for covariates", "within seller and period", "threshold or bunching", "plan change", "randomised",
 )  # fmt: skip
 
+SAID_BY_NAME: Final = ("share of 1", "points", "ratio", "steps", "days", "needs per deal")
+"""Units that need no line of their own: percent signs and names say them."""
+
+CHAPTERS: Final = {
+    "intensity": "What we pay for",
+    "rhythm": "When we sell",
+    "style": "How we sell",
+    "outcomes": "What becomes of our customers",
+    "distance": "How far we are from them",
+    "heard late": "What we hear late, or not at all",
+}
+"""The chapters of the story, in the words of the page."""
+
 
 def render_board(
     board_scorecard: pl.DataFrame,
@@ -74,8 +87,9 @@ def _line(row: dict[str, object]) -> dict[str, object]:
     has_interval = row["measure_lo"] is not None or row["measure_hi"] is not None
     mature = row["mature_share"]
     return {
+        "chapter": CHAPTERS.get(str(row["chapter"]), ""),
         "name": row["measure_name"],
-        "unit": "" if unit in ("share of 1", "points", "ratio") else unit,
+        "unit": "" if unit in SAID_BY_NAME else unit,
         "value": show("measure_value") or ("not shown" if row["suppressed"] else "not known"),
         "known": row["measure_value"] is not None,
         "interval": f"{show('measure_lo') or 'open'} to {show('measure_hi') or 'open'}"
@@ -90,16 +104,18 @@ def _line(row: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _headline(lines: Sequence[Mapping[str, object]]) -> list[str]:
-    """Sentences of the first measures that a board asks for and that are known."""
+def _headline(lines: Sequence[Mapping[str, object]]) -> list[tuple[str, str]]:
+    """What the first measures that a board asks for say, and the facts behind it in brackets, where they are known."""
     wanted = (
-        "Customers lost within 180 days",
+        "Deals paid over 1.25 times the base rate",
         "Difference in customers lost, highest against lowest group",
         "Complaints",
-        "Feedback decided within 90 days",
+        "Needs that sellers hear",
+        "Days until the board saw the largest shift",
     )
     known = {str(line["name"]): str(line["sentence"]) for line in lines if line["known"]}
-    return [known[name] for name in wanted if name in known]
+    parts = [known[name].rpartition(". (") for name in wanted if name in known]
+    return [(f"{said}.", facts.rstrip(")")) for said, _, facts in parts]
 
 
 def _list_missing(source_coverage: pl.DataFrame | None) -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ from assets.evidence.lags import number_causes
 from expectations.contracts.board import BOARD_SCORECARD
 
 ORGANISATION: Final = "all"
+SHARES: Final = ("share of 1", "money of pay per money of credit", "points")
+"""Units that are read in percent, and differences of them."""
 
 GRADES: Final = (("A", 0.95, 0.95), ("B", 0.80, 0.50))
 """Grade, least share of known inputs, least mature share; below both: C.
@@ -34,6 +36,10 @@ def score(
     incentive_value: pl.LazyFrame,
     conduct_indicators: pl.LazyFrame,
     feedback_hops: pl.LazyFrame,
+    selling_style: pl.LazyFrame,
+    customer_distance: pl.LazyFrame,
+    unmet_needs: pl.LazyFrame,
+    market_shifts: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """Take at most fifteen numbers out of the marts.
@@ -45,6 +51,10 @@ def score(
         incentive_value: the mart.
         conduct_indicators: the mart; nothing of a single seller reaches the page.
         feedback_hops: the mart.
+        selling_style: the mart.
+        customer_distance: the mart.
+        unmet_needs: the mart.
+        market_shifts: the mart.
         company: `as_of` and the fiscal year.
 
     Returns:
@@ -59,8 +69,7 @@ def score(
     local_day = _c("entered_at").dt.convert_time_zone(company.timezone).dt.date()
     marts = Marts(
         deals=deal_outcomes.select(
-            "account_id", "rep_id", "cohort_quarter", "emcr", "relative_intensity", "is_pivotal", "month_end", "mature_90d",
-            "refunded_90d",
+            "account_id", "rep_id", "cohort_quarter", "emcr", "relative_intensity", "month_end",
         ).collect(),
         churn=churn_by_incentive.collect(),
         complaints=complaints_by_incentive.collect(),
@@ -73,7 +82,12 @@ def score(
             quarter=number_quarter(local_day, company.fiscal_start_month),
         )
         .collect(),
+        style=selling_style.collect(),
+        distance=customer_distance.collect(),
+        needs=unmet_needs.collect(),
+        shifts=market_shifts.collect(),
         quarter=quarter,
+        fiscal_start_month=company.fiscal_start_month,
     )  # fmt: skip
     found = [
         (place, measure, measure.find(marts, quarter)) for place, measure in enumerate(MEASURES, start=1)
@@ -93,6 +107,7 @@ def _line(measure: Measure, figure: Figure, marts: Marts) -> dict[str, object]:
     if before is not None and before.value is not None and figure.value is not None:
         change = figure.value - before.value
     return {
+        "chapter": measure.chapter,
         "measure_name": measure.name,
         "measure_value": figure.value,
         "measure_lo": figure.lo,
@@ -117,12 +132,14 @@ def format_number(value: float | None, unit: str, *, signed: bool = False) -> st
     """A number as people read it: shares and rates of pay in percent, differences in percentage points, others plainly."""
     if value is None:
         return "not known"
+    if signed and abs(value) < (0.0005 if unit in SHARES else 0.005):
+        return "no change"
     sign = "+" if signed else ""
-    if unit in ("share of 1", "money of pay per money of credit"):
+    if unit in SHARES[:2]:
         return f"{100 * value:{sign}.1f} points" if signed else f"{100 * value:.1f} %"
     if unit == "points":
         return f"{100 * value:+.1f} points"
-    return f"{value:{sign}.2f}"
+    return f"{value:{sign}.0f}" if unit == "days" else f"{value:{sign}.2f}"
 
 
 def _say(measure: Measure, figure: Figure, change: float | None) -> str:

@@ -20,6 +20,7 @@ MONTH_END_DAYS: Final = 5
 
 _NEEDS: Final = {
     "touches_30d": ("activities", "direction"),
+    "touches_after_refusal_30d": ("activities", "opted_out"),
     "discount_share": ("opportunities", "list_amount"),
     "cycle_days": ("opportunities", "created_at"),
 }
@@ -73,7 +74,7 @@ def won_deals(
         accounts: for merges, zones, segment and region (accounts are unversioned: as known today).
         reps: to tell known sellers, and the first day each could sell.
         products: to tell known products.
-        activities: for `touches_30d`.
+        activities: for `touches_30d`, and those of them after the customer had refused.
         company: zone, fiscal year and which sources there are.
 
     Returns:
@@ -86,14 +87,26 @@ def won_deals(
     loaded = known.with_columns(_month=_c("closed_on").dt.truncate("1mo")).join(
         _closing_load(dated), on=["rep_id", "_month"], how="left"
     )
-    if has_touches(company):
-        counts = touches_before(dated, outbound_touches(activities, directory), TOUCH_DAYS)
-        countable = _c("account_id").is_not_null() & _c("closed_on").is_not_null()
-        counted = loaded.join(counts, on="opportunity_id", how="left").with_columns(
-            touches_30d=pl.when(countable).then(_c("touches").fill_null(0))
-        )
-    else:
-        counted = loaded.with_columns(touches_30d=pl.lit(None, pl.Int64))
+    refused = activities.filter(_c("opted_out").fill_null(value=False))
+    counted = loaded
+    for name, contacts, is_told in (
+        ("touches_30d", activities, has_touches(company)),
+        (
+            "touches_after_refusal_30d",
+            refused,
+            has_touches(company) and company.has("activities", "opted_out"),
+        ),
+    ):
+        if is_told:
+            counts = touches_before(dated, outbound_touches(contacts, directory), TOUCH_DAYS)
+            countable = _c("account_id").is_not_null() & _c("closed_on").is_not_null()
+            counted = (
+                counted.join(counts, on="opportunity_id", how="left")
+                .with_columns(pl.when(countable).then(_c("touches").fill_null(0)).alias(name))
+                .drop("touches")
+            )
+        else:
+            counted = counted.with_columns(pl.lit(None, pl.Int64).alias(name))
     day, days_in_month = _c("closed_on").dt.day(), _c("closed_on").dt.month_end().dt.day()
     return counted.with_columns(
         cohort_month=_c("closed_on").dt.strftime("%Y-%m"),

@@ -1,13 +1,23 @@
-"""Names that nobody can turn back without the key: keyed HMAC-SHA256, one domain per meaning of a column."""
+"""Names that nobody can turn back without the key: keyed HMAC-SHA256, one domain per meaning of a column.
+
+People always stand under pseudonyms. Ids of other things do where the firm says so, because some firms use names or addresses
+as ids: then every column that holds such ids does, in all tables, for the contracts' references say which those are.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
+
+from expectations.model import Kind, Sensitivity, Table
+
+IdKind = tuple[str, str]
+"""What an id names: the table and the column that it is the key of."""
 
 _SHORTEST_KEY = 16  # bytes
 _BYTES = 10  # 80 bits: among a million people two share a pseudonym with probability 4e-13
@@ -24,14 +34,41 @@ def domain_of(column: str) -> str:
     return DOMAINS.get(column, column.removesuffix("_id"))
 
 
+def kind_of(table: Table, column: str, tables: Mapping[str, Table]) -> IdKind:
+    """What the ids of a column name: where its reference leads, and that one's; a column that refers to nothing is at home."""
+    leads = {r.column: (r.table, r.target) for r in table.references}
+    to, target = leads.get(column, (table.name, column))
+    return (to, target) if (to, target) == (table.name, column) else kind_of(tables[to], target, tables)
+
+
+def list_kinds(table: Table, tables: Mapping[str, Table]) -> dict[str, IdKind]:
+    """Columns of a source table whose ids a firm may have pseudonymised, each with what its ids name.
+
+    Those are keys of tables and what refers to them: a currency or a region is a word with a meaning, and people are under
+    pseudonyms anyway.
+    """
+    found = {}
+    for column in table.stored:
+        if column.kind not in (Kind.ID, Kind.LIST) or column.sensitivity is Sensitivity.PSEUDONYM:
+            continue
+        home, key = kind_of(table, column.name, tables)
+        if key.endswith("_id") and key in tables[home].key:
+            found[column.name] = (home, key)
+    return found
+
+
 @dataclass(frozen=True)
 class Pseudonyms:
     """The firm's key. It appears in no representation of this object. `previous`: the key before it, while it is rotated.
+
+    Attributes:
+        kinds: ids that stand under pseudonyms beside those of people.
 
     Raises ValueError when the key is shorter than 16 bytes.
     """
 
     key: bytes = field(repr=False)
+    kinds: frozenset[IdKind] = frozenset()
     previous: Pseudonyms | None = None
 
     def __post_init__(self) -> None:
@@ -40,13 +77,13 @@ class Pseudonyms:
 
     @property
     def fingerprint(self) -> str:
-        """Tells keys apart without telling them: part of the key of every version that holds pseudonyms."""
-        return self._digest("fingerprint", "").hex()
+        """Tells keys, and what they are used on, apart without telling them: part of the key of every version with pseudonyms."""
+        return self._digest("fingerprint", " ".join(".".join(kind) for kind in sorted(self.kinds))).hex()
 
     @property
     def key_id(self) -> str:
-        """Names the key in manifests, for people: the beginning of its fingerprint."""
-        return self.fingerprint[:8]
+        """Names the key in manifests, for people, whatever it is used on."""
+        return self._digest("fingerprint", "").hex()[:8]
 
     @property
     def recipe(self) -> str:
@@ -57,19 +94,32 @@ class Pseudonyms:
         """The pseudonym of one id: the domain's first letter, `_`, 16 letters and digits."""
         return f"{domain[0]}_{base64.b32encode(self._digest(domain, value)).decode().lower()}"
 
-    def table(self, column: str, ids: pl.Series) -> pl.DataFrame:
-        """Distinct ids of a column beside their pseudonyms: a frame (column, `_pseudonym`) to join; nulls have none."""
-        distinct = ids.drop_nulls().unique().sort()
-        domain = domain_of(column)
-        names = [self.of(domain, value) for value in distinct.to_list()]
-        return pl.DataFrame({column: distinct, "_pseudonym": pl.Series(names, dtype=pl.String())})
+    def domains(
+        self, table: Table, tables: Mapping[str, Table], made_from: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Columns of a source table that hold pseudonyms, each with its domain.
 
-    def rotation(self, column: str, ids: pl.Series) -> pl.DataFrame:
-        """What the ids of a column were called under the previous key, and what now (schema ROTATION)."""
-        now = self.table(column, ids)
-        was = self.previous.table(column, ids) if self.previous else now.clear()
-        both = was.rename({"_pseudonym": "was"}).join(now.rename({"_pseudonym": "now"}), on=column)
-        return both.select(pl.lit(domain_of(column)).alias("domain"), "was", "now")
+        `made_from`: the columns that the table's key may be made from; it spells them out, so it is hidden with any of them.
+        """
+        kinds = list_kinds(table, tables)
+        found = {c.name: domain_of(c.name) for c in table.stored if c.sensitivity is Sensitivity.PSEUDONYM}
+        found |= {column: ".".join(kind) for column, kind in kinds.items() if kind in self.kinds}
+        if not found.keys().isdisjoint(made_from):
+            found |= {key: ".".join(kind_of(table, key, tables)) for key in table.key}
+        return found
+
+    def table(self, domain: str, ids: pl.Series) -> pl.DataFrame:
+        """Distinct ids beside their pseudonyms: a frame (the series' name, `_pseudonym`) to join; nulls have none."""
+        distinct = ids.drop_nulls().unique().sort()
+        names = [self.of(domain, value) for value in distinct.to_list()]
+        return pl.DataFrame({ids.name: distinct, "_pseudonym": pl.Series(names, dtype=pl.String())})
+
+    def rotation(self, domain: str, ids: pl.Series) -> pl.DataFrame:
+        """What ids were called under the previous key, and what now (schema ROTATION)."""
+        now = self.table(domain, ids)
+        was = self.previous.table(domain, ids) if self.previous else now.clear()
+        both = was.rename({"_pseudonym": "was"}).join(now.rename({"_pseudonym": "now"}), on=ids.name)
+        return both.select(pl.lit(domain).alias("domain"), "was", "now")
 
     def _digest(self, domain: str, value: str) -> bytes:
         # a zero byte can't occur in a domain, so no two (domain, value) give one message

@@ -1,7 +1,7 @@
 """Landed rows -> the rows of a core table, and a place for every other row: what the door does, generic by contract.
 
 Parse, bounds, row rules; rows of the future wait; duplicates and versions are told apart; groups of rows that contradict
-each other go together; sellers get pseudonyms. Which rules a table has stands in its contract, how rules over groups
+each other go together; people, and ids that the firm wants hidden, get pseudonyms. Which rules a table has stands in its contract, how rules over groups
 are found broken in the subject modules. No row disappears: `identities` counts them all.
 """
 
@@ -23,7 +23,8 @@ from assets.core.pseudonyms import ROTATION, Pseudonyms
 from assets.core.reading import WARNING_PREFIX, Parsed, with_steps
 from assets.core.settle import COLUMN, REASON, VALUE
 from assets.landing import FILE, RECORD, REJECTS, Landed, LandingBlockedError
-from expectations.model import Column, Presence, Sensitivity, Severity, Table
+from expectations.contracts import SOURCES
+from expectations.model import Column, Presence, Severity, Table
 
 FUTURE_DAYS = 400
 """An event further than this after as_of is a typing error, not a plan."""
@@ -122,7 +123,8 @@ def refine(
         deduplicated=settled.losers.lazy(),
         not_yet=rows.filter(pl.col(REASON).is_null() & pl.col(_LATER)),
     )
-    finished = _finished(kept, contract, pseudonyms)
+    domains = pseudonyms.domains(contract, SOURCES, made_from)
+    finished = _under_pseudonyms(kept, pseudonyms, domains).select(contract.schema.names())
     notes = {
         name.removeprefix(_NOTE): count for name, count in tally.items() if name.startswith(_NOTE) and count
     }
@@ -132,10 +134,10 @@ def refine(
         table=contract.name,
         required=contract.required,
         frame=finished if spill else finished.sort(contract.row_key),
-        seen=_under_pseudonyms(rows.select(contract.key), contract, pseudonyms),
+        seen=_under_pseudonyms(rows.select(contract.key), pseudonyms, domains),
         rejects=_rejects(rejected, landed),
         duplicates=settled.duplicates,
-        rotation=_rotation(kept, contract, pseudonyms),
+        rotation=_rotation(kept, pseudonyms, domains),
         counts=counts,
         money=money,
         coercions=dict(sorted(coercions.items())),
@@ -277,31 +279,33 @@ def _tally(rows: pl.LazyFrame) -> dict[str, int]:
     }
 
 
-def _finished(kept: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
-    """The contract's columns, people under their pseudonyms."""
-    return _under_pseudonyms(kept, contract, pseudonyms).select(contract.schema.names())
-
-
-def _under_pseudonyms(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.LazyFrame:
+def _under_pseudonyms(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mapping[str, str]) -> pl.LazyFrame:
+    """The rows with pseudonyms in the columns that have a domain; a list has one for each of its ids."""
     present = rows.collect_schema()
-    for column in contract.stored:
-        if column.sensitivity is not Sensitivity.PSEUDONYM or column.name not in present:
+    for column, domain in domains.items():
+        if column not in present:
             continue
-        ids = rows.select(column.name).unique().collect()[column.name]
-        names = pseudonyms.table(column.name, ids).lazy()
-        rows = rows.join(names, on=column.name, how="left").with_columns(
-            pl.col("_pseudonym").alias(column.name)
-        )
+        ids = rows.select(column).unique().collect()[column]
+        if isinstance(present[column], pl.List):
+            old, new = pseudonyms.table(domain, ids.explode(empty_as_null=False)).get_columns()
+            hide = pl.col(column).list.eval(pl.element().replace_strict(old, new, return_dtype=pl.String))
+            rows = rows.with_columns(hide)
+            continue
+        names = pseudonyms.table(domain, ids).lazy()
+        rows = rows.join(names, on=column, how="left").with_columns(pl.col("_pseudonym").alias(column))
         rows = rows.drop("_pseudonym")
     return rows
 
 
-def _rotation(rows: pl.LazyFrame, contract: Table, pseudonyms: Pseudonyms) -> pl.DataFrame:
-    """Old and new pseudonyms of everybody in the rows; none while one key is all there is."""
-    people = [c.name for c in contract.stored if c.sensitivity is Sensitivity.PSEUDONYM]
+def _rotation(rows: pl.LazyFrame, pseudonyms: Pseudonyms, domains: Mapping[str, str]) -> pl.DataFrame:
+    """Old and new pseudonyms of whatever has one; none while one key is all there is."""
     found = [pl.DataFrame(schema=ROTATION)]
-    if pseudonyms.previous is not None:
-        found += [pseudonyms.rotation(name, rows.select(name).unique().collect()[name]) for name in people]
+    present = rows.collect_schema()
+    for column, domain in domains.items() if pseudonyms.previous is not None else ():
+        ids = rows.select(column).unique().collect()[column]
+        if isinstance(present[column], pl.List):
+            ids = ids.explode(empty_as_null=False)
+        found.append(pseudonyms.rotation(domain, ids))
     return pl.concat(found).unique().sort("domain", "was")
 
 

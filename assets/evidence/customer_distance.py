@@ -10,21 +10,23 @@ from assets.company import Company
 from assets.core.directory import Directory
 from assets.core.ownership import held_assignments
 from assets.core.touches import has_touches
-from assets.evidence.dimensions import ALL
+from assets.evidence.dimensions import ALL, find_present
 from assets.evidence.distances import (
     CELL,
     UNKNOWN,
     count_owner_changes,
     cut_by_owner,
-    in_every_cell,
+    in_each_cell,
     merge_active_days,
     place_customers,
     segments_of,
     spread_over_months,
+    sum_in_cells,
     weigh_by_revenue,
 )
 from assets.evidence.executive_contact import count_executive_contact, list_executive_contacts
 from assets.evidence.fidelity import compare_by_separation, measure_fidelity
+from assets.evidence.group_sizes import hide_groups
 from assets.evidence.lags import number_causes
 from assets.evidence.suppression import Additive, blank, hide_small_cells
 from assets.incentives.exchange import Exchange
@@ -36,6 +38,13 @@ from assets.voice.separation import place_people
 from expectations.contracts.listening import CUSTOMER_DISTANCE
 
 _c = pl.col
+_COUNTED: Final = (
+    "owner_changes",
+    "_placed_days",
+    "touches",
+    "_executive_touches",
+    "executive_contact_resets",
+)
 _SHOWN: Final = frozenset({*CELL, "suppressed", "board_members", "is_board_assumed"})
 
 
@@ -57,7 +66,8 @@ def customer_distance(
     One row per segment and calendar month, `all` for either. Steps: follow who looks after each customer while it is one; walk
     the reporting tree as of each day; average the degrees over customer days, and over the revenue of the deals active on
     them; count changes of owner and executive contact; multiply what leaves each hop within 90 days. A root that nobody marked as board
-    counts as one (`is_board_assumed`); days without a path to the board (`placed_share`) are in no average.
+    counts as one (`is_board_assumed`); of two managers at once the one who came last counts; a circle, a manager without a line and a gap
+    have no path to the board, and such days (`placed_share` tells how few are left) are in no average; no depth is too deep.
 
     Do not read `fidelity` as the share of all that customers said: it begins with what was written down.
     """
@@ -74,27 +84,31 @@ def customer_distance(
     held = held_assignments(account_assignments, directory)
     owned = cut_by_owner(merge_active_days(deals), held, sold).collect().lazy()
 
-    def cells(rows: pl.LazyFrame) -> pl.LazyFrame:
-        named = rows.join(segments, on="account_id", how="left").with_columns(
-            _c("segment").fill_null(UNKNOWN)
-        )
-        return in_every_cell(named)
+    def named(rows: pl.LazyFrame) -> pl.LazyFrame:
+        known = rows.join(segments, on="account_id", how="left")
+        return known.with_columns(_c("segment").fill_null(UNKNOWN))
 
-    months = cells(spread_over_months(owned)).collect()
+    # a customer's months are millions of rows: they are summed first, and only the sums put into their four cells
+    months = named(spread_over_months(owned)).collect()
     placed = place_customers(owned, tree.lazy()).collect().lazy()
-    parts = [
-        _describe_distance(cells(spread_over_months(placed))),
-        _describe_revenue(cells(spread_over_months(weigh_by_revenue(placed, deals)))),
-        _count(cells(_in_month(count_owner_changes(owned))), "owner_changes"),
-    ]
+    changed = named(count_owner_changes(owned)).with_columns(month=_c("day").dt.month_start())
     contacts = list_executive_contacts(
         activities, account_assignments, reps, tree.filter(_c("distance") == 0), directory
     )
-    parts.append(count_executive_contact(contacts, cells))
-    hops = number_causes(feedback_hops, company).with_columns(
-        month=_c("entered_at").dt.convert_time_zone(company.timezone).dt.strftime("%Y-%m")
+    hops = number_causes(feedback_hops, company).select(
+        "account_id",
+        "hop",
+        "days",
+        "cause",
+        month=_c("entered_at").dt.convert_time_zone(company.timezone).dt.date().dt.month_start(),
     )
-    parts.append(measure_fidelity(cells(hops), CELL))
+    parts = [
+        _describe_distance(named(spread_over_months(placed))),
+        _describe_revenue(named(spread_over_months(weigh_by_revenue(placed, deals)))),
+        sum_in_cells(changed, owner_changes=pl.len().cast(pl.Int64)),
+        count_executive_contact(named(contacts)),
+        in_each_cell(named(hops), lambda rows: measure_fidelity(rows, CELL)),
+    ]
     table = _describe_sizes(months)
     for part in parts:
         table = table.join(part.collect(), on=CELL, how="left")
@@ -105,12 +119,19 @@ def customer_distance(
         customer_days="n",
         **_compare(feedback_hops, company),
     )
+    counts = table.with_columns(_c("_placed_days", "touches", "_executive_touches").fill_null(0))
     hidden = hide_small_cells(
-        table,
-        _state_equations(table),
+        counts,
+        _state_equations(counts),
         CELL,
-        additive=[Additive("n"), Additive("owner_changes", is_size=False)],
+        additive=[
+            Additive("n"),
+            Additive("n_accounts", families=("segment",)),  # a customer has one segment, and many months
+            *(Additive(name, is_size=False) for name in _COUNTED),
+        ],
+        always=_hide_segments(deal_outcomes, company),
     )
+    hidden = table.with_columns(hidden["suppressed"])
     return (
         hidden.lazy()
         .with_columns(pl.selectors.float().round(8))
@@ -134,17 +155,9 @@ def _value_deals(deals: pl.LazyFrame, fx_rates: pl.LazyFrame, company: Company) 
     return rated.select("account_id", "rep_id", "active_from", "active_to", cents=cents)
 
 
-def _in_month(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.with_columns(month=_c("day").dt.strftime("%Y-%m"))
-
-
-def _count(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
-    return rows.group_by(CELL).agg(pl.len().cast(pl.Int64).alias(name))
-
-
 def _describe_sizes(months: pl.DataFrame) -> pl.DataFrame:
     """Customer days and people of every cell, as `hide_small_cells` wants them; days nobody owns count as an own seller's."""
-    by_owner = months.group_by(*CELL, "owner_rep_id").agg(_days=_c("days").sum())
+    by_owner = sum_in_cells(months.lazy(), "owner_rep_id", _days=_c("days").sum())
     largest = by_owner.group_by(CELL).agg(
         n=_c("_days").sum(),
         n_sellers=_c("owner_rep_id").n_unique().cast(pl.Int64)
@@ -152,24 +165,33 @@ def _describe_sizes(months: pl.DataFrame) -> pl.DataFrame:
         largest=_c("_days").max(),
         second=_c("_days").sort(descending=True).get(1, null_on_oob=True).fill_null(0),
     )
-    people = months.group_by(CELL).agg(n_accounts=_c("account_id").n_unique().cast(pl.Int64))
-    return largest.join(people, on=CELL).sort(CELL)
+    people = in_each_cell(
+        months.select("segment", "month", "account_id").lazy(),
+        lambda rows: rows.group_by(CELL).agg(n_accounts=_c("account_id").n_unique().cast(pl.Int64)),
+    )
+    return largest.join(people, on=CELL).collect().sort(CELL)
 
 
 def _describe_distance(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.group_by(CELL).agg(
-        distance_mean=(_c("distance") * _c("days")).sum() / _c("days").sum(),
-        distance_max=_c("distance").max(),
-        _placed_days=_c("days").sum(),
+    return (
+        sum_in_cells(rows, "distance", _days=_c("days").sum())
+        .group_by(CELL)
+        .agg(
+            distance_mean=(_c("distance") * _c("_days")).sum() / _c("_days").sum(),
+            distance_max=_c("distance").max(),
+            _placed_days=_c("_days").sum(),
+        )
     )
 
 
 def _describe_revenue(rows: pl.LazyFrame) -> pl.LazyFrame:
     weight = _c("cents").clip(lower_bound=0).cast(pl.Int128) * _c("days")
     return (
-        rows.filter(_c("cents").is_not_null())
-        .group_by(CELL)
-        .agg(_weighed=(weight * _c("distance")).sum(), _weight=weight.sum())
+        sum_in_cells(
+            rows.filter(_c("cents").is_not_null()),
+            _weighed=(weight * _c("distance")).sum(),
+            _weight=weight.sum(),
+        )
         .filter(_c("_weight") > 0)
         .select(
             *CELL, distance_revenue_weighted=_c("_weighed").cast(pl.Float64) / _c("_weight").cast(pl.Float64)
@@ -224,6 +246,12 @@ def _compare(feedback_hops: pl.LazyFrame, company: Company) -> dict[str, pl.Expr
         for name, ratio in (("lag", lag), ("loss", loss))
         for end, value in (("", ratio.estimate), ("_lo", ratio.lo), ("_hi", ratio.hi))
     }
+
+
+def _hide_segments(deal_outcomes: pl.LazyFrame, company: Company) -> pl.DataFrame:
+    """Segments that the tables by incentive hide: their customers are those of this table."""
+    groups = hide_groups(deal_outcomes, find_present(deal_outcomes, company))
+    return groups.filter(_c("dimension") == "segment").select(segment="value", month=pl.lit(ALL))
 
 
 def _state_equations(cells: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -100,7 +101,7 @@ def _overlap(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def spread_over_months(pieces: pl.LazyFrame) -> pl.LazyFrame:
-    """One row per piece and calendar month it touches: adds `month` (YYYY-MM) and `days` (Int64 > 0)."""
+    """One row per piece and calendar month it touches: adds `month` (its first day) and `days` (Int64 > 0)."""
     first = _c("_first")
     inside = pl.min_horizontal("ends_before", first.dt.offset_by("1mo")) - pl.max_horizontal(
         "starts_on", first
@@ -108,7 +109,7 @@ def spread_over_months(pieces: pl.LazyFrame) -> pl.LazyFrame:
     return (
         pieces.with_columns(_first=list_months(_c("starts_on"), _c("ends_before")))
         .explode("_first", empty_as_null=False, keep_nulls=False)
-        .with_columns(month=first.dt.strftime("%Y-%m"), days=inside.dt.total_days())
+        .with_columns(month=first, days=inside.dt.total_days())
         .drop("_first", "starts_on", "ends_before")
     )
 
@@ -123,17 +124,24 @@ def count_owner_changes(owned: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def in_every_cell(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows with `segment` and `month`, once for each of the four cells they belong to: own or all of either."""
-    whole = pl.lit(ALL)
-    return pl.concat(
-        [
-            rows,
-            rows.with_columns(segment=whole),
-            rows.with_columns(month=whole),
-            rows.with_columns(segment=whole, month=whole),
-        ]
-    )
+def in_each_cell(rows: pl.LazyFrame, summary: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:
+    """`summary` of the rows in the four cells that each belongs to: its own segment and month, or `all` of either.
+
+    Args:
+        rows: with `segment` and `month`, a day of it.
+        summary: of rows with `segment` and `month` (YYYY-MM), by `CELL`. It is called once for each kind of cell, so that
+            memory holds one.
+    """
+    named = rows.with_columns(_c("month").dt.strftime("%Y-%m"))
+    kinds = [[], ["segment"], ["month"], CELL]
+    parts = [named.with_columns(pl.lit(ALL).alias(name) for name in kind) for kind in kinds]
+    return pl.concat([summary(part).collect() for part in parts]).lazy()
+
+
+def sum_in_cells(rows: pl.LazyFrame, *by: str, **sums: pl.Expr) -> pl.LazyFrame:
+    """Sums by `CELL` and `by`; the rows are summed up once, and the few sums then put into their cells."""
+    summed = rows.group_by("segment", "month", *by).agg(**sums).collect().lazy()
+    return in_each_cell(summed, lambda part: part.group_by(*CELL, *by).agg(pl.col(*sums).sum()))
 
 
 def segments_of(accounts: pl.LazyFrame, directory: Directory) -> pl.LazyFrame:

@@ -10,19 +10,25 @@ import numpy as np
 import polars as pl
 
 from assets.company import Company
+from assets.evidence.clawback_cliffs import find_cliff
 from assets.evidence.estimates import Estimate, estimate_effect
+from assets.evidence.mediations import list_mediations
+from assets.evidence.move_rows import list_move_rows
 from assets.evidence.panels import Panel, build_panel, complaints_before, describe_deals
-from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_nothing
+from assets.evidence.retention import follow_deals
+from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_hidden, say_nothing
 from assets.evidence.specifications import (
     EXPOSURES,
+    MATURE_SHARE,
     OUTCOMES,
+    OWNER_EXPOSURES,
     SEPARATION,
     Exposure,
     Outcome,
     Specification,
     specifications_of,
 )
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.false_discovery import adjust_p_values
 from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
@@ -30,8 +36,6 @@ from expectations.contracts.effects import INCENTIVE_EFFECTS
 
 _c = pl.col
 
-MATURE_SHARE: Final = 0.8
-"""Under it `immature_cohort`: a fifth of the deals could still turn the picture."""
 DIFFERENT: Final = 0.2
 """Standardised difference of a segment's share above which the customers compared are of different kinds (Cohen's small)."""
 _KNOWLEDGE: Final = (("opportunities", "recorded_at"), ("credits", "recorded_at"))
@@ -59,6 +63,9 @@ def estimate_effects(
     deal_incentives: pl.LazyFrame,
     feedback_hops: pl.LazyFrame,
     customer_events: pl.LazyFrame,
+    plan_change_effects: pl.LazyFrame,
+    quota_bunching: pl.LazyFrame,
+    plans: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """Estimate every row.
@@ -68,6 +75,9 @@ def estimate_effects(
         deal_incentives: the mart; its pay periods.
         feedback_hops: the mart.
         customer_events: core; complaints before the sale, for a negative control.
+        plan_change_effects: the mart; its averages are the rows of level 4.
+        quota_bunching: the mart; whether pay periods pile up at a threshold.
+        plans: core; when clawback ends.
         company: sources and ends of observation.
 
     Returns:
@@ -76,15 +86,23 @@ def estimate_effects(
     deals = describe_deals(deal_outcomes, deal_incentives).collect().lazy()
     has_pay = bool(deals.select(_c("emcr").is_not_null().any()).collect().item())
     rows: list[_Row] = []
+    cautions = _look_around(deals, quota_bunching, plans, company)
     for outcome in OUTCOMES:
         panel = build_panel(outcome, deals, feedback_hops, company)
         if panel is None:
             continue
+        if "owner_rep_id" in panel.rows.columns:
+            for exposure in OWNER_EXPOSURES:
+                known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)
+                found = list(_estimate(panel.of_owners(), None, outcome, exposure, known, has_pay=has_pay))
+                rows += _compare_signs(found)
         before = complaints_before(deals, customer_events) if outcome.name == "complaint_180d" else None
         for exposure in EXPOSURES:
-            found = list(_estimate(panel, before, outcome, exposure, has_pay=has_pay, company=company))
+            known = _bear_on(cautions, outcome.name, is_pay=exposure.is_pay)
+            found = list(_estimate(panel, before, outcome, exposure, known, has_pay=has_pay))
             rows += _compare_signs(found)
-    return _lay_out(rows)
+    through = list_mediations(deals, {o.name: _bear_on(cautions, o.name, is_pay=True) for o in OUTCOMES})
+    return _lay_out([*map(_write, rows), *through, *list_move_rows(plan_change_effects)])
 
 
 def _estimate(
@@ -92,27 +110,47 @@ def _estimate(
     before: Panel | None,
     outcome: Outcome,
     exposure: Exposure,
+    known: frozenset[Caution],
     *,
     has_pay: bool,
-    company: Company,
 ) -> Iterator[_Row]:
     about = _describe_sample(panel, exposure)
     for specification, family in specifications_of(outcome, exposure, has_pay=has_pay):
         at_risk = before if specification.placebo == "outcome_before_sale" else panel
         if at_risk is None or not (estimate := estimate_effect(at_risk, exposure, specification, outcome)):
             continue
-        cautions = set(estimate.cautions)
+        cautions = estimate.cautions | known
         if at_risk.mature_share < MATURE_SHARE:
-            cautions.add(Caution.IMMATURE_COHORT)
-        if outcome.reported:
-            cautions.add(Caution.REPORTING_BIAS)
-        if exposure.is_pay and not all(company.has(*source) for source in _KNOWLEDGE):
-            cautions.add(Caution.KNOWLEDGE_TIME_UNKNOWN)
+            cautions |= {Caution.IMMATURE_COHORT}
         if specification.level == 0:
             cautions |= about
         yield _Row(
-            outcome, exposure, specification, family, estimate, at_risk.mature_share, at_risk.noun, frozenset(cautions)
+            outcome, exposure, specification, family, estimate, at_risk.mature_share, at_risk.noun, cautions
         )  # fmt: skip
+
+
+def _look_around(
+    deals: pl.LazyFrame, quota_bunching: pl.LazyFrame, plans: pl.LazyFrame, company: Company
+) -> dict[Caution, tuple[frozenset[str], bool]]:
+    """What is to be feared whatever the specification, with the outcomes it bears on and whether only on exposures of pay."""
+    every = frozenset(o.name for o in OUTCOMES)
+    piled = quota_bunching.filter(~_c("is_placebo"), _c("warnings").str.contains(Caution.DENSITY_JUMP))
+    cliff = find_cliff(follow_deals(deals), plans)
+    holds = {
+        Caution.REPORTING_BIAS: (True, frozenset(o.name for o in OUTCOMES if o.reported), False),
+        Caution.KNOWLEDGE_TIME_UNKNOWN: (not all(company.has(*source) for source in _KNOWLEDGE), every, True),
+        Caution.DENSITY_JUMP: (piled.head(1).collect().height > 0, every, True),
+        Caution.CLAWBACK_CLIFF: (cliff is not None and cliff.is_found, frozenset({"churn_180d"}), False),
+    }
+    return {caution: (outcomes, on_pay) for caution, (is_so, outcomes, on_pay) in holds.items() if is_so}
+
+
+def _bear_on(
+    cautions: dict[Caution, tuple[frozenset[str], bool]], outcome: str, *, is_pay: bool
+) -> frozenset[Caution]:
+    return frozenset(
+        c for c, (outcomes, on_pay) in cautions.items() if outcome in outcomes and is_pay >= on_pay
+    )
 
 
 def _describe_sample(panel: Panel, exposure: Exposure) -> set[Caution]:
@@ -152,36 +190,37 @@ def _compare_signs(rows: list[_Row]) -> list[_Row]:
     """Mark the rows of level 2 of one exposure where they do not agree on the sign."""
     three = [r for r in rows if r.specification.name in SEPARATION and r.estimate.ratio]
     above = {r.estimate.ratio[0] > 1 for r in three if r.estimate.ratio}
-    if len(above) < 2:
+    # without a pay period there is no time left in it to tell the incentive from
+    if len(above) < 2 or not any(r.exposure.is_pay for r in three):
         return rows
     return [
         replace(r, cautions=r.cautions | {Caution.TIMING_NOT_SEPARABLE}) if r in three else r for r in rows
     ]
 
 
-def _lay_out(rows: list[_Row]) -> pl.LazyFrame:
+def _lay_out(rows: list[dict[str, Any]]) -> pl.LazyFrame:
     q_values = _control_false_discoveries(rows)
     table = pl.DataFrame(
-        [_write(row, q) for row, q in zip(rows, q_values, strict=True)], schema=INCENTIVE_EFFECTS.schema
+        [row | {"q_value": q} for row, q in zip(rows, q_values, strict=True)], schema=INCENTIVE_EFFECTS.schema
     )
     return table.with_columns(pl.selectors.float().round_sig_figs(9)).sort(INCENTIVE_EFFECTS.key).lazy()
 
 
-def _control_false_discoveries(rows: list[_Row]) -> list[float | None]:
+def _control_false_discoveries(rows: list[dict[str, Any]]) -> list[float | None]:
     """Benjamini-Hochberg within the primary and within the secondary rows; controls and hidden rows are no tests."""
     q: list[float | None] = [None] * len(rows)
     for family in ("primary", "secondary"):
         tests = {
-            i: r.estimate.p_value
-            for i, r in enumerate(rows)
-            if r.family == family and r.estimate.p_value is not None and not r.suppressed
+            i: row["p_value"]
+            for i, row in enumerate(rows)
+            if row["test_family"] == family and row.get("p_value") is not None
         }
         for i, value in zip(tests, adjust_p_values(list(tests.values())), strict=True):
             q[i] = float(value)
     return q
 
 
-def _write(row: _Row, q_value: float | None) -> dict[str, Any]:
+def _write(row: _Row) -> dict[str, Any]:
     estimate, specification = row.estimate, row.specification
     scale = row.outcome.scale(specification.level)
     assumptions = [ASSUMPTIONS[specification.level]]
@@ -197,12 +236,14 @@ def _write(row: _Row, q_value: float | None) -> dict[str, Any]:
         "estimator": estimate.estimator,
         "scale": f"{scale} {row.exposure.contrast}",
         "assumptions": "; ".join(assumptions),
-        "warnings": ", ".join(sorted(row.cautions)),
         "suppressed": row.suppressed,
-        "sentence": say_nothing(row.outcome, row.exposure, () if row.suppressed else row.cautions),
     }
-    if row.suppressed:
-        return words
+    if row.suppressed:  # what was noticed about so few people would tell of them, too
+        return words | {"warnings": "", "sentence": say_hidden(row.outcome, row.exposure)}
+    words |= {
+        "warnings": ", ".join(sorted(row.cautions)),
+        "sentence": say_nothing(row.outcome, row.exposure, row.cautions),
+    }
     sizes = {
         "n": estimate.n,
         "events": estimate.events,
@@ -222,7 +263,6 @@ def _write(row: _Row, q_value: float | None) -> dict[str, Any]:
         "estimate_lo": lo,
         "estimate_hi": hi,
         "p_value": estimate.p_value,
-        "q_value": q_value,
         "e_value": strength,
         "e_value_bound": bound,
         "sentence": say(row.outcome, row.exposure, specification, found, row.cautions),

@@ -86,7 +86,7 @@ def estimate_effect(
     if rows.is_empty():
         return None
     x = _measure(rows, exposure, specification)
-    cluster = _number(rows["rep_id"])
+    cluster = number_words(rows["rep_id"])
     sizes = Estimate(
         n=rows.height,
         events=int(panel.events.sum()),
@@ -104,7 +104,7 @@ def estimate_effect(
         if specification.level < 2 and not outcome.repeats:
             found, clusters = _fit_cloglog(panel, design, [*names, _EXPOSURE], cluster)
             return _with(sizes, found, clusters, sizes.n, sizes.events)
-        group = _number(_group(rows, specification))
+        group = number_words(_group(rows, specification))
         if _compares_times(outcome, specification, sizes.event_share):
             lasted, happened = panel.risk.sum(axis=1), panel.events.sum(axis=1)
             nothing = np.zeros(sizes.n)
@@ -184,7 +184,7 @@ def _group(rows: pl.DataFrame, specification: Specification) -> pl.Series:
     return rows.with_columns(_group=by[specification.absorbed])["_group"]
 
 
-def _number(words: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def number_words(words: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Place of each word among the sorted distinct ones."""
     return words.rank("dense").cast(pl.Int64).to_numpy() - 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import polars as pl
 
 from assets.core.directory import Directory
 from assets.core.touches import outbound_touches
-from assets.evidence.distances import CELL
+from assets.evidence.distances import sum_in_cells
 
 EXECUTIVE: Final = "executive"
 
@@ -87,15 +86,9 @@ def list_executive_contacts(
     return all_touches.join(by_day, on=["account_id", "day"], how="full", coalesce=True)
 
 
-def count_executive_contact(
-    contacts: pl.LazyFrame, cells: Callable[[pl.LazyFrame], pl.LazyFrame]
-) -> pl.LazyFrame:
-    """Sums of `list_executive_contacts` per cell; `cells` puts rows with `account_id` and `month` into theirs."""
-    by_month = contacts.group_by("account_id", month=_c("day").dt.strftime("%Y-%m")).agg(
-        _c("touches", "_executive_touches", "executive_contact_resets").sum()
-    )
-    return (
-        cells(by_month)
-        .group_by(CELL)
-        .agg(_c("touches", "_executive_touches", "executive_contact_resets").sum())
+def count_executive_contact(contacts: pl.LazyFrame) -> pl.LazyFrame:
+    """Sums of `list_executive_contacts`, with the `segment` of its account beside each row, per cell."""
+    counts = ("touches", "_executive_touches", "executive_contact_resets")
+    return sum_in_cells(
+        contacts.with_columns(month=_c("day").dt.month_start()), **{name: _c(name).sum() for name in counts}
     )

@@ -16,8 +16,9 @@ def feedback_lag_by_incentive(
 ) -> pl.LazyFrame:
     """Feedback lag by incentive band, and by every other way to group the deals that the feedback is about.
 
-    One row per `dimension`, `value` and `hop`; items are grouped by `solicited` and `separation` (steps from the board), too. Kaplan-Meier medians with items still waiting as censored, shares within 30
-    and 90 days with refusals competing. Hop `captured` is a reverse-time estimate: conditional on being captured at all,
+    One row per `dimension`, `value` and `hop`; items are grouped by `solicited`, `separation` (steps from the board) and
+    `owner_emcr_quintile` (commission on the next dollar of the customer's owner in the month the hop was entered, in the fifths of the
+    deals), too. Kaplan-Meier medians with items still waiting as censored, shares within 30 and 90 days with refusals competing. Hop `captured` is a reverse-time estimate: conditional on being captured at all,
     without an interval. Do not read it as the lag of all that was said, and do not average completed items instead.
     """
     return estimate_lags(feedback_hops, deal_outcomes, company)

@@ -12,8 +12,8 @@ import polars as pl
 from scipy.special import ndtri
 
 from assets.evidence.lags import LEFT
-from assets.evidence.suppression import MIN_ACCOUNTS
 from assets.methods.design import EstimationError
+from assets.methods.disclosure import MIN_ACCOUNTS
 from assets.methods.poisson import fit_poisson
 from assets.methods.survival import fit_cumulative_incidence, read_horizons
 

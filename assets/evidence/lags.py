@@ -24,14 +24,23 @@ from assets.evidence.dimensions import (
 )
 from assets.evidence.group_sizes import hide_groups
 from assets.evidence.reverse_time import fit_reverse_time, read_shares
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells, is_small
+from assets.methods.bands import cut_quintiles, place_in_quintile
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
-from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, observation_end
+from assets.outcomes.ownership import add_owner_intensity
+from assets.voice.hops import BOARD, MICROSECONDS_PER_DAY, REFUSALS, WAY, observation_end
+from expectations.columns import VOCABULARY
 
 LEFT: Final = 1
 REFUSED: Final = 2
+_HOPS: Final = pl.Enum(
+    sorted(VOCABULARY["hop"].values)
+)  # numbers in the order of the words sort in a fraction of the time
 TOGETHER: Final = ("triaged", "board_seen")  # both run from the capture
+
+OF_OWNERS: Final = "owner_emcr_quintile"
+"""Commission on the next dollar of who looked after the customer when the hop was entered, in the fifths of the deals."""
 
 _c = pl.col
 _CELL: Final = ["dimension", "value", "hop"]
@@ -42,6 +51,7 @@ OF_ITEMS: Final = (
         pl.when("solicited").then(pl.lit("solicited")).when(~_c("solicited")).then(pl.lit("unsolicited")),
     ),
     Dimension("separation", _c("separation_at_capture").cast(pl.String)),
+    Dimension(OF_OWNERS, _c(OF_OWNERS).cast(pl.String)),
 )
 """Ways to group feedback by what is known of the item itself, whatever the deal it is about."""
 
@@ -62,10 +72,11 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
 
     Returns:
         The columns of the contract FEEDBACK_LAG_BY_INCENTIVE. Sellers are those of the deals. Beside the dimensions of deals stand
-        those of the items (`OF_ITEMS`): asked for or not, and how far from the board.
+        those of the items (`OF_ITEMS`): asked for or not, how far from the board, and how the customer's owner of that day was paid.
     """
     dimensions = find_present(deal_outcomes, company)
-    items = number_causes(feedback_hops, company).join(
+    followed = number_causes(feedback_hops, company)
+    items = _place_owners(followed, deal_outcomes, company).join(
         deal_outcomes.select(
             *dict.fromkeys(["opportunity_id", "rep_id", "segment", *list_columns(dimensions)])
         ),
@@ -76,14 +87,16 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
     known = rows.select(d.value.is_not_null().any().alias(d.name) for d in OF_ITEMS).row(0, named=True)
     groups = group_rows(rows, [*dimensions, *(d for d in OF_ITEMS if known[d.name])])
     rows = rows.select(
-        "hop", "days", "business_days", "time_since", "cause", "is_left",
-        *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id")),
+        _c("hop").cast(_HOPS), "days", "business_days", "time_since", "cause", "is_left",
+        *(number_words(rows[name]).alias(name) for name in ("account_id", "rep_id", "owner_rep_id")),
         segment=number_words(rows["segment"]).fill_null(-1),
     )  # fmt: skip
-    sizes = groups.name(groups.summarise(rows, _describe))
-    lags = groups.name(groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
-    lags = lags.join(groups.name(_standardise(rows, groups)), on=_CELL, how="left")
-    hidden = _hide(sizes, groups, hide_groups(deal_outcomes, dimensions))
+    sizes = _name(groups, groups.summarise(rows, _describe))
+    lags = _name(groups, groups.summarise(rows, lambda part: describe_lags(part, ["cell", "hop"])))
+    lags = lags.join(_name(groups, _standardise(rows, groups)), on=_CELL, how="left")
+    always = sizes.join(hide_groups(deal_outcomes, dimensions), on=["dimension", "value"], how="semi")
+    few_owners = _find_few_owners(rows, groups)
+    hidden = _hide(sizes, groups, pl.concat([always.select(_CELL), few_owners]))
     return (
         hidden.join(lags, on=_CELL, how="left")
         .join(order_values(sizes), on=["dimension", "value"])
@@ -101,6 +114,27 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
         .select(*_CELL, "value_order", *_NUMBERS, "suppressed")
         .sort(_CELL)
     )
+
+
+def _name(groups: Groups, frame: pl.DataFrame) -> pl.DataFrame:
+    return groups.name(frame).with_columns(_c("hop").cast(pl.String))
+
+
+def _place_owners(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    cuts = deal_outcomes.select(cut_quintiles(_c("emcr"))).collect().item().drop_nulls()
+    paid = add_owner_intensity(feedback_hops, deal_outcomes, "entered_at", company.timezone)
+    return paid.with_columns(place_in_quintile(_c("owner_emcr"), tuple(cuts)).alias(OF_OWNERS))
+
+
+def _find_few_owners(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
+    """Cells of owners that are small by the owners in them, however many sellers sold the deals."""
+    of_owners = Groups(groups.cells, {name: code for name, code in groups.codes.items() if name == OF_OWNERS})
+    if not of_owners.codes:
+        return pl.DataFrame(schema=dict.fromkeys(_CELL, pl.String))
+    people = of_owners.summarise(
+        rows, lambda part: part.group_by("cell", "hop").agg(count_people(seller="owner_rep_id"))
+    )
+    return _name(groups, people).filter(is_small()).select(_CELL)
 
 
 def number_causes(feedback_hops: pl.LazyFrame, company: Company) -> pl.LazyFrame:
@@ -218,5 +252,18 @@ def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataF
             for name in ("reached", "censored")
         ),
     ]
-    marked = hide_small_cells(sizes, equations, _CELL, additive=additive, always=always)
-    return marked.select([*sizes.columns, "suppressed"])
+    marked = hide_small_cells(_pass_on_smallness(sizes), equations, _CELL, additive=additive, always=always)
+    return sizes.join(marked.select(*_CELL, "suppressed"), on=_CELL, how="left", maintain_order="left")
+
+
+def _pass_on_smallness(sizes: pl.DataFrame) -> pl.DataFrame:
+    """A hop after a small one is small, too: what it was entered by is what left the small one.
+
+    (The hop before a small one is shown all the same: how many of its items left is an event of a cell that may be shown.)
+    """
+    group = ["dimension", "value"]
+    place = _c("hop").replace_strict(WAY, range(len(WAY)), default=len(WAY), return_dtype=pl.Int64)
+    on_the_way = is_small().cum_max().over(group, order_by=place)
+    to_the_board = is_small() | (is_small() & (_c("hop") == "captured")).any().over(group)
+    is_after = pl.when(_c("hop") == BOARD).then(to_the_board).otherwise(on_the_way)
+    return sizes.with_columns(n_sellers=pl.when(is_after).then(0).otherwise("n_sellers"))

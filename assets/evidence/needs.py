@@ -151,7 +151,12 @@ def estimate_needs(needs: pl.LazyFrame) -> pl.DataFrame:
         )
         .sort(CELL)
     )
-    additive = [Additive("n"), *(Additive(name, is_size=False) for name in _COUNTS)]
+    additive = [
+        Additive("n"),
+        # a customer has one segment
+        Additive("n_accounts", families=("segment",)),
+        *(Additive(name, is_size=False) for name in (*_COUNTS, "needs_watched", "needs_met")),
+    ]
     hidden = hide_small_cells(cells, _state_equations(cells), CELL, additive=additive)
     return _add_estimates(hidden)
 
@@ -195,6 +200,7 @@ def _state_equations(cells: pl.DataFrame) -> pl.DataFrame:
         cells.select(
             *CELL,
             equation=pl.concat_str(pl.lit("quarters"), "dimension", "value", "solicitation", separator="\t"),
+            family=pl.lit("quarters"),
             is_total=_c("quarter") == ALL,
         )
     ]
@@ -202,8 +208,9 @@ def _state_equations(cells: pl.DataFrame) -> pl.DataFrame:
         cells.filter(_c("dimension").is_in([ALL, dimension])).select(
             *CELL,
             equation=pl.concat_str(pl.lit(dimension), "quarter", "solicitation", separator="\t"),
+            family=pl.lit(dimension),
             is_total=_c("dimension") == ALL,
         )
         for dimension in GROUPS
     ]
-    return pl.concat(parts).with_columns(family=pl.lit("all"))
+    return pl.concat(parts)

@@ -7,16 +7,18 @@ of deals and months only where an estimator needs that. No estimate is made here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from assets.company import Company
+from assets.core.deals import fiscal_quarter
 from assets.evidence.retention import follow_deals
 from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, Outcome
 from assets.methods.clusters import Flags, Floats
+from assets.outcomes.ownership import add_owner_intensity
 from assets.voice.hops import observation_end
 
 _c = pl.col
@@ -25,12 +27,21 @@ TENURE_STEP_DAYS: Final = 30
 LAG_EDGES_DAYS: Final = (0, 1, 2, 4, 7, 14, 30, 60, 90, 180)
 DAYS_TO_END_BINS: Final = (5, 10, 20, 30, 45, 60)
 BEFORE_DAYS: Final = 180
-
 _FACTS: Final = tuple(
     dict.fromkeys(
-        ["opportunity_id", "account_id", "rep_id", *CONFOUNDERS, *MEDIATORS, *(e.column for e in EXPOSURES)]
+        [
+            "account_id",
+            "rep_id",
+            "period",
+            "days_to_end_bin",
+            "next_emcr",
+            *CONFOUNDERS,
+            *MEDIATORS,
+            *(e.column for e in EXPOSURES),
+        ]
     )
 )
+"""All that a specification may ask of a deal: a panel is filtered forty times, and other columns would be copied each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Panel:
     """Rows at risk of one outcome.
 
     Attributes:
-        rows: n rows in a fixed order: the columns of `describe_deals`.
+        rows: n rows in a fixed order: those columns of `describe_deals` that a specification may ask for.
         events: (n, K) events in each step.
         risk: (n, K) time at risk in each step, up to the event.
         planned: (n, K) the same as if there had been no event; equals `risk` where days are not used.
@@ -60,6 +71,11 @@ class Panel:
         return Panel(
             self.rows.filter(kept), self.events[mask], self.risk[mask], self.planned[mask], self.mature_share, self.noun
         )  # fmt: skip
+
+    def of_owners(self) -> Panel:
+        """The same rows as of who looked after the customer: the owner in the seller's place, and the quarter it was said in."""
+        seen = self.rows.with_columns(rep_id="owner_rep_id", period="owner_period")
+        return replace(self, rows=seen).take(seen["rep_id"].is_not_null())
 
 
 def describe_deals(deal_outcomes: pl.LazyFrame, deal_incentives: pl.LazyFrame) -> pl.LazyFrame:
@@ -143,6 +159,10 @@ def _lay_out(
     return events, risk, planned
 
 
+def _keep_facts(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(name for name in _FACTS if name in rows.columns)
+
+
 def _follow_churn(deals: pl.LazyFrame, horizon: int) -> Panel | None:
     rows = follow_deals(deals).sort("opportunity_id").collect()
     if rows.is_empty():
@@ -152,7 +172,9 @@ def _follow_churn(deals: pl.LazyFrame, horizon: int) -> Panel | None:
     lasted = rows["duration"].to_numpy().astype(np.float64) + 1
     watched = rows["follow_up"].to_numpy().astype(np.float64) + 1
     churned = rows["is_churn"].to_numpy() & (lasted <= horizon + 1)
-    return Panel(rows, *_lay_out(churned, lasted, watched, edges), float((watched > horizon).mean()))
+    return Panel(
+        _keep_facts(rows), *_lay_out(churned, lasted, watched, edges), float((watched > horizon).mean())
+    )
 
 
 def _count_mature(deals: pl.LazyFrame, column: str, *, repeats: bool) -> Panel | None:
@@ -168,7 +190,7 @@ def _count_mature(deals: pl.LazyFrame, column: str, *, repeats: bool) -> Panel |
         end = pl.coalesce("churned_on", "other_exit_on")
         lasted = (end - _c("closed_on")).dt.total_days().fill_null(horizon).clip(0, horizon) + 1
         risk = rows.select(lasted.cast(pl.Float64)).to_series().to_numpy()[:, None]
-    return Panel(rows, events, risk, risk, rows.height / every.height)
+    return Panel(_keep_facts(rows), events, risk, risk, rows.height / every.height)
 
 
 def _follow_feedback(
@@ -177,12 +199,24 @@ def _follow_feedback(
     """What customers said at least a horizon before the end, until it was written down.
 
     What is not yet written down is not in the data, so fresh items would look fast; those of which every wait up to the horizon
-    could have been seen are not truncated.
+    could have been seen are not truncated. Beside the deal's facts stand `owner_rep_id`, `owner_emcr` and `owner_period`: who looked
+    after the customer when it was said, how that person was paid in that month, and the fiscal quarter.
     """
     end = observation_end(company, "feedback")
-    captured = feedback_hops.filter(_c("hop") == "captured")
+    captured = add_owner_intensity(
+        feedback_hops.filter(_c("hop") == "captured"), deals, "entered_at", company.timezone
+    )
+    said_on = _c("entered_at").dt.convert_time_zone(company.timezone).dt.date()
     items = (
-        captured.select("feedback_id", "opportunity_id", "entered_at", "days")
+        captured.select(
+            "feedback_id",
+            "opportunity_id",
+            "entered_at",
+            "days",
+            "owner_rep_id",
+            "owner_emcr",
+            owner_period=fiscal_quarter(said_on, company.fiscal_start_month),
+        )
         .join(deals, on="opportunity_id", how="inner")
         .sort("feedback_id")
         .collect()
@@ -195,7 +229,7 @@ def _follow_feedback(
     waited = np.maximum(np.minimum(days, horizon), 1.0 / 24)
     written = days <= horizon
     arrays = _lay_out(written, waited, np.full(days.size, float(horizon)), LAG_EDGES_DAYS)
-    return Panel(rows, *arrays, rows.height / items.height, "pieces of feedback")
+    return Panel(_keep_facts(rows), *arrays, rows.height / items.height, "pieces of feedback")
 
 
 def complaints_before(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> Panel | None:
@@ -228,4 +262,4 @@ def complaints_before(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> Pan
         return None
     events = found["_complaints"].cast(pl.Float64).to_numpy()[:, None]
     risk = found["_days"].cast(pl.Float64).to_numpy()[:, None]
-    return Panel(found, events, risk, risk, 1.0)
+    return Panel(_keep_facts(found), events, risk, risk, 1.0)

@@ -6,30 +6,38 @@ and calendar months. The one design here in which the firm, not the seller, chos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from math import isnan
 from typing import Final, Literal
 
 import polars as pl
 
 from assets.company import Company
-from assets.evidence.suppression import MIN_SELLERS
-from assets.incentives.knowledge import span_versions
-from assets.methods.event_study import REFERENCE, UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
+from assets.evidence.moves import (
+    ALL_MOVES,
+    QUARTERS,
+    cast_roles,
+    cut_days,
+    list_designs,
+    list_moves,
+    list_spans,
+    pretend_earlier,
+    relative_quarter,
+)
+from assets.evidence.sentences import Change, say_change, say_hidden_change
+from assets.evidence.specifications import MATURE_SHARE
+from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.methods.disclosure import MIN_SELLERS
+from assets.methods.event_study import UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
+from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
 from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
 
-QUARTER_DAYS: Final = 91
-QUARTERS: Final = 4
-"""Quarters followed on each side of a move."""
-PLACEBO_QUARTERS: Final = 2
-"""How much earlier the pretended move of the placebo is."""
 FEW_SELLERS: Final = 40
+FEW_ON_A_SIDE: Final = 20
 FEW_EVENTS: Final = 20
-ALL_MOVES: Final = "all"
-_PRE_TREND_P: Final = 0.05
+PRE_TREND_P: Final = 0.05
 _MONTH_DAYS: Final = 30.4375
 _UNITS: Final = 10**8
 
@@ -46,7 +54,8 @@ class Followed:
         value: what a deal adds to it, a whole number, null where the deal tells nothing; `units` of it are one.
         scale: unit of the estimates.
         words: what moved, in a sentence.
-        shown: how a difference is written in a sentence.
+        shown: how the size of a difference is written in a sentence.
+        reported: whether it is only in the data when somebody writes it down.
     """
 
     name: str
@@ -54,8 +63,9 @@ class Followed:
     value: pl.Expr
     scale: str
     words: str
-    shown: str = "{:+.1%}"
+    shown: str = "{:.1%}"
     units: int = 1
+    reported: bool = False
 
 
 def _happened(column: str, *, count: bool = False) -> pl.Expr:
@@ -65,39 +75,12 @@ def _happened(column: str, *, count: bool = False) -> pl.Expr:
 
 FOLLOWED: Final = (
     Followed("churn_180d", "share", _happened("churned_180d"), "share of deals", "the share of deals lost within 180 days"),
-    Followed("complaint_180d", "share", _happened("complaints_180d", count=True), "share of deals", "the share of deals with a complaint within 180 days"),
+    Followed("complaint_180d", "share", _happened("complaints_180d", count=True), "share of deals", "the share of deals with a complaint within 180 days", reported=True),
     Followed("refund_180d", "share", _happened("refunded_180d"), "share of deals", "the share of deals refunded within 180 days"),
     Followed("clawback_180d", "share", _happened("clawed_back_180d"), "share of deals", "the share of deals with commission clawed back within 180 days"),
     Followed("emcr_as_known", "mean", (_c("emcr") * _UNITS).round(0).cast(pl.Int64), "money of pay per money of credit", "the marginal commission rate", units=_UNITS),
-    Followed("deals_won", "count", pl.lit(1, pl.Int64), "deals per seller and month", "the number of deals a seller wins in a month", shown="{:+.2f}"),
+    Followed("deals_won", "count", pl.lit(1, pl.Int64), "deals per seller and month", "the monthly number of deals won", shown="{:.2f}"),
 )  # fmt: skip
-
-
-def list_moves(plan_assignments: pl.LazyFrame) -> pl.DataFrame:
-    """Every move of a seller from one plan version to another, as known today.
-
-    Returns:
-        `rep_id`, `moved_on`, `plan_change` ("AE 1 > AE 2"), `after_on` and `before_on` (the seller's moves around it; null: none),
-        sorted by seller and day.
-    """
-    plan = pl.format("{} {}", "plan_id", "version")
-    return (
-        span_versions(plan_assignments, ["rep_id", "plan_id", "version", "valid_from"])
-        .filter(_c("known_until").is_null())
-        .select("rep_id", moved_on="valid_from", plan=plan)
-        .sort("rep_id", "moved_on", "plan")
-        .with_columns(earlier=_c("plan").shift(1).over("rep_id"))
-        .filter(_c("earlier") != _c("plan"))
-        .select(
-            "rep_id",
-            "moved_on",
-            plan_change=pl.format("{} > {}", "earlier", "plan"),
-            after_on=_c("moved_on").shift(1).over("rep_id"),
-            before_on=_c("moved_on").shift(-1).over("rep_id"),
-        )
-        .sort("rep_id", "moved_on")
-        .collect()
-    )
 
 
 def estimate_plan_changes(
@@ -111,45 +94,24 @@ def estimate_plan_changes(
     moves = list_moves(plan_assignments)
     deals = (
         deal_outcomes.filter(_c("rep_id").is_not_null() & _c("closed_on").is_not_null())
-        .select("rep_id", "closed_on", "account_id", *(f.value.alias(f.name) for f in FOLLOWED))
+        .select(
+            "rep_id", "closed_on", "account_id", "mature_180d", *(f.value.alias(f.name) for f in FOLLOWED)
+        )
         .collect()
     )
-    spans = _list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    spans = list_spans(plan_assignments, deals, company.as_of).join(deals, on="rep_id", how="semi")
+    followed = [
+        move
+        for change, treated in list_designs(moves)
+        for move in _follow(change, treated, moves, deals, spans)
+    ]
     rows = [
         row
-        for change, treated in _list_designs(moves)
-        for row in _estimate(change, treated, moves, deals, spans)
+        for move, hidden in zip(followed, _hide(followed), strict=True)
+        for row in _estimate(move, hidden=hidden)
     ]
     return pl.DataFrame(rows, schema=PLAN_CHANGE_EFFECTS.schema, orient="row").sort(
         "plan_change", "outcome", "term", "relative_period", nulls_last=True
-    )
-
-
-def _list_designs(moves: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Who is treated when: first moves of all kinds, then each kind of its own."""
-    if moves.height:
-        yield ALL_MOVES, moves.unique("rep_id", keep="first", maintain_order=True)
-    for (change,), made in moves.group_by("plan_change", maintain_order=True):
-        yield str(change), made.unique("rep_id", keep="first", maintain_order=True)
-
-
-def _list_spans(plan_assignments: pl.LazyFrame, deals: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Days on which each seller could sell: `rep_id`, `from_on`, `until_on` (exclusive), inside the time that deals cover."""
-    first = deals["closed_on"].min()
-    begin = first.replace(day=1) if isinstance(first, date) else as_of
-    end = as_of + timedelta(days=1)
-    return (
-        span_versions(plan_assignments, ["rep_id", "plan_id", "version", "valid_from"])
-        .filter(_c("known_until").is_null())
-        .group_by("rep_id")
-        .agg(from_on=_c("valid_from").min(), until_on=_c("valid_to").fill_null(end).max())
-        .with_columns(
-            from_on=pl.max_horizontal("from_on", pl.lit(begin)),
-            until_on=pl.min_horizontal("until_on", pl.lit(end)),
-        )
-        .filter(_c("from_on") < _c("until_on"))
-        .sort("rep_id")
-        .collect()
     )
 
 
@@ -157,128 +119,166 @@ ESTIMATOR: Final = "interaction-weighted event study (Sun and Abraham 2021), wit
 ASSUMPTIONS: Final = "without the move both would have gone the same way; nobody sold differently because the move was coming; moves of some sellers did not touch the others"
 
 
-def _estimate(
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """An outcome around a kind of move.
+
+    Attributes:
+        cells: from `make_cells`.
+        n: deals behind it; `n_accounts` customers behind them; `events` where the outcome is a share of deals.
+        mature_share: of the deals, those that tell; None where nothing has to mature.
+        sizes: of the moved and of the compared, for `hide_small_cells`.
+    """
+
+    change: str
+    outcome: Followed
+    cells: pl.DataFrame
+    n: int
+    n_accounts: int
+    events: int | None
+    mature_share: float | None
+    sizes: dict[str, int]
+
+
+def _follow(
     change: str, treated: pl.DataFrame, moves: pl.DataFrame, deals: pl.DataFrame, spans: pl.DataFrame
-) -> Iterator[dict[str, object]]:
-    people = _cast_roles(treated, moves, spans)
+) -> Iterator[_Move]:
+    people = cast_roles(treated, moves, spans)
+    followed = (
+        deals.lazy()
+        .join(people.lazy(), on="rep_id")
+        .filter(_c("closed_on") >= _c("from_on"), _c("closed_on") < _c("until_on"))
+        .with_columns(month=_c("closed_on").dt.month_start(), relative=relative_quarter("closed_on"))
+        .collect()
+    )
     for outcome in FOLLOWED:
-        cells = _make_cells(outcome, people, deals)
-        study, events = _fit(cells), int(cells["total"].sum()) // outcome.units
-        deals_behind = events if outcome.kind == "count" else int(cells["weight"].sum())
-        placebo = _fit(_pretend(cells))
-        hidden = min(study.n_treated, study.n_compared) < MIN_SELLERS
-        too_few = outcome.kind == "share" and events < FEW_EVENTS
-        warnings = _warn(study, few_events=too_few)
-        facts: dict[str, object] = {
-            "plan_change": change, "outcome": outcome.name, "scale": outcome.scale, "n": None if hidden else deals_behind,
-            "n_treated": None if hidden else study.n_treated, "n_compared": None if hidden else study.n_compared,
-            "estimator": ESTIMATOR, "evidence_level": 4, "assumptions": ASSUMPTIONS, "warnings": ", ".join(warnings),
-            "pre_trend_p": None if hidden or isnan(study.pre_trend_p) else round(study.pre_trend_p, 8), "suppressed": hidden,
-        }  # fmt: skip
-        terms: list[tuple[str, int | None, Contrast]] = [
-            ("average", None, study.average),
-            ("placebo", None, placebo.average),
-        ]
-        terms += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
-        for term, relative, contrast in terms:
-            shown = _NOTHING if hidden or too_few else contrast
-            yield {**facts, **_numbers(shown), "term": term, "relative_period": relative,
-                   "sentence": _say(change, outcome, term, relative, shown, study, deals_behind)}  # fmt: skip
+        known = followed.filter(_c(outcome.name).is_not_null())
+        cells = make_cells(outcome.name, people, known, outcome.units, per_day=outcome.kind == "count")
+        is_share = outcome.kind == "share"
+        yield _Move(
+            change,
+            outcome,
+            cells,
+            n=known.height,
+            n_accounts=known["account_id"].n_unique(),
+            events=int(known[outcome.name].sum()) if is_share else None,
+            mature_share=known.height / followed.height if is_share and followed.height else None,
+            sizes=_count_people(known, cells),
+        )
+
+
+def _count_people(deals: pl.DataFrame, cells: pl.DataFrame) -> dict[str, int]:
+    """The smaller side's people; a seller without a deal counts among them, too."""
+    is_moved = _c("cohort") != UNTREATED
+    behind = deals.group_by(moved=is_moved).agg(count_people())
+    moved, compared = (
+        behind.filter(_c("moved") == side).drop("moved").to_dicts() or [dict.fromkeys(behind.columns[1:], 0)]
+        for side in (True, False)
+    )
+    sellers = dict(cells.group_by(moved=is_moved).agg(_c("unit").n_unique()).iter_rows())
+    n_moved, n_compared = (sellers.get(side, 0) for side in (True, False))
+    sizes = moved[0] | {"n_moved": n_moved, "n_sellers": n_moved}
+    if n_compared:  # nobody to compare with is nobody to protect
+        sizes["n_sellers"] = min(n_moved, n_compared)
+        sizes["n_accounts"] = min(moved[0]["n_accounts"], compared[0]["n_accounts"])
+    return {name: int(n) for name, n in sizes.items()}
+
+
+def _hide(moves: Sequence[_Move]) -> list[bool]:
+    """Which outcomes of which moves stay hidden: kinds of moves add up to all moves, so one small kind hides a second."""
+    key = ["change", "outcome"]
+    sized = pl.DataFrame(
+        [{"change": m.change, "outcome": m.outcome.name, **m.sizes} for m in moves],
+        schema={
+            **dict.fromkeys(key, pl.String),
+            **dict.fromkeys(("n", "n_accounts", "n_sellers", "largest", "second", "n_moved"), pl.Int64),
+        },
+    )
+    equations = sized.select(*key, equation="outcome", is_total=_c("change") == ALL_MOVES)
+    additive = [Additive("n"), Additive("n_moved", least=MIN_SELLERS)]
+    return hide_small_cells(sized, equations, key, additive=additive)["suppressed"].to_list()
+
+
+def _estimate(move: _Move, *, hidden: bool) -> Iterator[dict[str, object]]:
+    outcome, named = move.outcome, None if move.change == ALL_MOVES else move.change
+    facts: dict[str, object] = {
+        "plan_change": move.change, "outcome": outcome.name, "scale": outcome.scale, "estimator": ESTIMATOR, "evidence_level": 4,
+        "assumptions": ASSUMPTIONS, "suppressed": hidden,
+    }  # fmt: skip
+    if hidden:
+        sentence = say_hidden_change(named, outcome.words)
+        terms: list[tuple[str, int | None]] = [("average", None), ("placebo", None)]
+        terms += [("quarter", r) for r in range(-QUARTERS, QUARTERS)]
+        yield from (
+            {**facts, "term": term, "relative_period": r, "warnings": "", "sentence": sentence}
+            for term, r in terms
+        )
+        return
+    study, placebo = fit_cells(move.cells), fit_cells(pretend_earlier(move.cells))
+    too_few = move.events is not None and move.events < FEW_EVENTS
+    cautions = _warn(study, outcome, few_events=too_few, mature=move.mature_share)
+    facts |= {
+        "n": move.n, "events": move.events, "n_treated": study.n_treated, "n_compared": study.n_compared,
+        "n_accounts": move.n_accounts, "mature_share": move.mature_share,
+        "pre_trend_p": None if isnan(study.pre_trend_p) else round(study.pre_trend_p, 8),
+        "warnings": ", ".join(sorted(cautions)),
+    }  # fmt: skip
+    contrasts: list[tuple[str, int | None, Contrast]] = [
+        ("average", None, study.average),
+        ("placebo", None, placebo.average),
+    ]
+    contrasts += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
+    for term, relative, contrast in contrasts:
+        shown = _NOTHING if too_few else contrast
+        is_rate = term == "average" and outcome.kind == "share"
+        more = _rate_strength(shown, study.treated_mean) if is_rate else {}
+        said = Change(
+            named, outcome.words, outcome.shown, term, relative, move.n,
+            study.n_treated, study.n_compared, study.pre_trend_p, move.mature_share, more.get("e_value"), frozenset(cautions),
+        )  # fmt: skip
+        yield {**facts, **_numbers(shown), **more, "term": term, "relative_period": relative,
+               "sentence": say_change(said, (shown.estimate, shown.low, shown.high))}  # fmt: skip
 
 
 _NOTHING: Final = Contrast(*(float("nan"),) * 5)
 
 
-def _cast_roles(treated: pl.DataFrame, moves: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Who is followed, and over which days: `rep_id`, `moved_on` (null: compared), `cohort`, `from_on`, `until_on`.
+def make_cells(
+    value: str, people: pl.DataFrame, deals: pl.DataFrame, units: int, *, per_day: bool
+) -> pl.DataFrame:
+    """Sums by seller, calendar month and quarter from the move.
 
-    Compared are sellers who never moved: whoever moved at another time is treated then (Goodman-Bacon 2021).
+    Args:
+        value: column of `deals`, whole numbers without null.
+        people: from `cast_roles`.
+        deals: `rep_id`, `cohort`, `month`, `relative` and the value.
+        units: of the value are one.
+        per_day: whether the outcome is a sum per seller and month, months without a deal counted; else a mean over deals.
+
+    Returns:
+        `unit`, `month`, `cohort`, `relative`, `outcome`, `weight` (days, or deals), sorted.
     """
-    reach = timedelta(days=QUARTER_DAYS * QUARTERS)
-    movers = (
-        treated.join(spans, on="rep_id")
-        .with_columns(
-            # only the days on the plan before and the plan after
-            from_on=pl.max_horizontal("from_on", "after_on", _c("moved_on") - reach),
-            until_on=pl.min_horizontal("until_on", "before_on", _c("moved_on") + reach),
-            cohort=_c("moved_on").dt.truncate("1q").rank("dense").cast(pl.Int64) - 1,
-        )
-        .select("rep_id", "moved_on", "cohort", "from_on", "until_on")
-    )
-    days = movers.select(first=_c("from_on").min(), last=_c("until_on").max())
-    others = (
-        spans.join(moves, on="rep_id", how="anti")
-        .join(days, how="cross")
-        .select(
-            "rep_id",
-            moved_on=pl.lit(None, pl.Date),
-            cohort=pl.lit(UNTREATED, pl.Int64),
-            from_on=pl.max_horizontal("from_on", "first"),
-            until_on=pl.min_horizontal("until_on", "last"),
-        )
-    )
-    return pl.concat([movers, others]).filter(_c("from_on") < _c("until_on")).sort("rep_id")
-
-
-def _relative(day: str) -> pl.Expr:
-    """Quarters from the move to a day, 0 the first after it; 0 where nobody moved."""
-    return ((_c(day) - _c("moved_on")).dt.total_days().floordiv(QUARTER_DAYS)).fill_null(0)
-
-
-def _make_cells(outcome: Followed, people: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
-    """Sums by seller, calendar month and quarter from the move: `unit`, `month`, `cohort`, `relative`, `total`, `weight`, sorted."""
     key = ["rep_id", "month", "cohort", "relative"]
-    sums = (
-        deals.lazy()
-        .join(people.lazy(), on="rep_id")
-        .filter(
-            _c("closed_on") >= _c("from_on"), _c("closed_on") < _c("until_on"), _c(outcome.name).is_not_null()
+    sums = deals.group_by(key).agg(total=_c(value).sum(), deals=pl.len().cast(pl.Int64))
+    if per_day:
+        cells = (
+            cut_days(people)
+            .join(sums, on=key, how="left")
+            .with_columns(_c("total").fill_null(0), weight="days")
         )
-        .with_columns(month=_c("closed_on").dt.month_start(), relative=_relative("closed_on"))
-        .group_by(key)
-        .agg(total=_c(outcome.name).sum(), deals=pl.len().cast(pl.Int64))
-    )
-    if outcome.kind == "count":
-        days = _cut_days(people).lazy()
-        cells = days.join(sums, on=key, how="left").with_columns(_c("total").fill_null(0), weight="days")
     else:
         cells = sums.with_columns(weight="deals")
+    scale = _MONTH_DAYS if per_day else 1.0
     return (
         cells.select(*key, "total", _c("weight").cast(pl.Int64))
         .sort(key)
         .with_columns(unit=_c("rep_id").rank("dense").cast(pl.Int64))
-        .with_columns(outcome=_c("total").cast(pl.Float64) / _c("weight") / outcome.units
-                      * (_MONTH_DAYS if outcome.kind == "count" else 1.0))
-        .collect()
+        .with_columns(outcome=_c("total").cast(pl.Float64) / _c("weight") / units * scale)
     )  # fmt: skip
 
 
-def _cut_days(people: pl.DataFrame) -> pl.DataFrame:
-    """Every seller's days cut at month starts and at quarters from the move, so that months without a deal count too."""
-    span = ("from_on", "until_on", "moved_on", "cohort")
-    months = people.select(
-        "rep_id",
-        *span,
-        day=pl.date_ranges(_c("from_on").dt.month_start(), "until_on", interval="1mo", closed="left"),
-    ).explode("day", empty_as_null=False)
-    steps = people.filter(_c("moved_on").is_not_null()).join(
-        pl.DataFrame({"step": range(-QUARTERS, QUARTERS)}, schema={"step": pl.Int64}), how="cross"
-    )
-    moved = steps.select("rep_id", *span, day=_c("moved_on") + pl.duration(days=_c("step") * QUARTER_DAYS))
-    return (
-        pl.concat([months, moved])
-        .with_columns(day=pl.max_horizontal("day", "from_on"))
-        .filter(_c("day") < _c("until_on"))
-        .unique(["rep_id", "day"])
-        .sort("rep_id", "day")
-        .with_columns(end=pl.min_horizontal(_c("day").shift(-1).over("rep_id"), "until_on"))
-        .select(
-            "rep_id", "cohort", month=_c("day").dt.month_start(), relative=_relative("day"), days=(_c("end") - _c("day")).dt.total_days()
-        )
-    )  # fmt: skip
-
-
-def _fit(cells: pl.DataFrame) -> EventStudy:
+def fit_cells(cells: pl.DataFrame) -> EventStudy:
+    """The event study of cells from `make_cells`."""
     return fit_event_study(
         EventRows(
             unit=cells["unit"].to_numpy(),
@@ -291,24 +291,31 @@ def _fit(cells: pl.DataFrame) -> EventStudy:
     )
 
 
-def _pretend(cells: pl.DataFrame) -> pl.DataFrame:
-    """The time before the moves only, with moves that did not happen: nothing should be found."""
-    last = cells.filter(_c("cohort") != UNTREATED)["month"].max()
-    before = (_c("cohort") == UNTREATED) | (_c("relative") < 0)
-    # where nobody moved there is no last month, and nothing before it
-    return cells.filter(before, _c("month") <= pl.lit(last, cells.schema["month"])).with_columns(
-        relative=pl.when(_c("cohort") == UNTREATED).then(0).otherwise(_c("relative") + PLACEBO_QUARTERS)
-    )
-
-
-def _warn(study: EventStudy, *, few_events: bool) -> list[str]:
+def _warn(study: EventStudy, outcome: Followed, *, few_events: bool, mature: float | None) -> list[Caution]:
+    few = min(study.n_treated, study.n_compared) < FEW_ON_A_SIDE
     found = {
-        Caution.FEW_CLUSTERS: study.n_treated + study.n_compared < FEW_SELLERS,
+        Caution.FEW_CLUSTERS: few or study.n_treated + study.n_compared < FEW_SELLERS,
         Caution.FEW_EVENTS: few_events,
-        Caution.PRE_TREND: study.pre_trend_p < _PRE_TREND_P,
+        Caution.PRE_TREND: study.pre_trend_p < PRE_TREND_P,
         Caution.NO_WITHIN_VARIATION: isnan(study.average.estimate),
+        Caution.IMMATURE_COHORT: mature is not None and mature < MATURE_SHARE,
+        Caution.REPORTING_BIAS: outcome.reported,
     }
-    return [caution.value for caution, holds in found.items() if holds]
+    return [caution for caution, holds in found.items() if holds]
+
+
+def _rate_strength(shown: Contrast, seen: float) -> dict[str, float | None]:
+    """E-values of a difference of shares: of the ratio of what was seen to what would have been without the difference."""
+    ratios = [
+        seen / (seen - d) if seen > d else float("nan") for d in (shown.estimate, shown.low, shown.high)
+    ]
+    if any(isnan(r) or r <= 0 for r in ratios):
+        return {"moved_mean": None if isnan(shown.estimate) else round(seen, 8)}
+    return {
+        "moved_mean": round(seen, 8),
+        "e_value": round(float(e_value(ratios[0])), 8),
+        "e_value_bound": round(float(e_value_bound(ratios[1], ratios[2])), 8),
+    }
 
 
 def _numbers(contrast: Contrast) -> dict[str, float | None]:
@@ -316,44 +323,3 @@ def _numbers(contrast: Contrast) -> dict[str, float | None]:
         "estimate": contrast.estimate, "estimate_lo": contrast.low, "estimate_hi": contrast.high, "p_value": contrast.p_value,
     }  # fmt: skip
     return {name: None if isnan(value) else round(value, 8) for name, value in known.items()}
-
-
-def _say(
-    change: str,
-    outcome: Followed,
-    term: str,
-    relative: int | None,
-    shown: Contrast,
-    study: EventStudy,
-    deals: int,
-) -> str:
-    """The row in plain words."""
-    who = (
-        "sellers who were moved"
-        if change == ALL_MOVES
-        else f"sellers moved from {change.replace(' > ', ' to ')}"
-    )
-    if isnan(shown.estimate):
-        return (
-            f"No estimate of {outcome.words} for {who}: too few sellers or events, or nobody to compare with."
-        )
-    if relative == REFERENCE:
-        return f"For {who}: the quarter before the move is what the others are compared with."
-    when = {
-        "average": "Over the year after the move",
-        "placebo": "In the half year before the move, when nothing had changed yet",
-        "quarter": f"In quarter {relative} from the move" if relative is not None else "",
-    }[term]
-    number, low, high = (
-        outcome.shown.format(v).replace("%", " pp") for v in (shown.estimate, shown.low, shown.high)
-    )
-    trend = (
-        "and the quarters before the move can't be compared"
-        if isnan(study.pre_trend_p)
-        else f"in the quarters before it they differed with p = {study.pre_trend_p:.2f}"
-    )
-    return (
-        f"{when}, {outcome.words} of {who} changed by {number} (95 % CI {low} to {high}) beside that of sellers who were not; "
-        f"n = {deals} deals, {study.n_treated} sellers moved, {study.n_compared} not; level 4: an effect if both would have gone "
-        f"the same way without the move ({trend}); not evidence on any individual."
-    )

@@ -26,6 +26,7 @@ from assets.evidence.dimensions import (
 from assets.evidence.group_sizes import can_be_judged, hide_groups, is_followed
 from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
 from assets.methods.clustered_survival import add_influences, bound_estimates, compare_survival_by_seller
+from assets.methods.restricted_mean import read_restricted_mean
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import (
     compare_survival,
@@ -45,7 +46,7 @@ _COUNTS: Final = ("at_risk", "events", "other_exits")
 _ESTIMATES: Final = (
     *_COUNTS, "survival", "survival_lo", "survival_hi", "survival_seller_lo", "survival_seller_hi", "cif_churn",
     "cif_churn_lo", "cif_churn_hi", "cif_churn_seller_lo", "cif_churn_seller_hi", "cif_other", "cif_churn_expected",
-    "ratio_to_expected", "cif_churn_standardised", "standardised_share", "is_reversed",
+    "ratio_to_expected", "cif_churn_standardised", "standardised_share", "is_reversed", "days_kept", "days_kept_lo", "days_kept_hi",
 )  # fmt: skip
 _NUMBERS: Final = (*_ESTIMATES, "mature_share", "n", "n_accounts", "n_sellers")
 
@@ -190,7 +191,11 @@ def _describe(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _survive(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return read_horizons(fit_kaplan_meier(rows, ["cell"], event="is_churn"), ["cell"], HORIZONS_DAYS)
+    steps = fit_kaplan_meier(rows, ["cell"], event="is_churn")
+    kept = read_restricted_mean(steps, ["cell"], HORIZONS_DAYS).rename(
+        lambda n: n.replace("mean", "days_kept")
+    )
+    return read_horizons(steps, ["cell"], HORIZONS_DAYS).join(kept, on=["cell", "horizon"])
 
 
 def _leave(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -15,6 +15,9 @@ from assets.table import DeclarationError
 CONFOUNDERS: Final = ("segment", "region", "cohort_quarter")
 """Known before anybody sold anything: may be held fixed at every level."""
 
+MATURE_SHARE: Final = 0.8
+"""Under it `immature_cohort`: a fifth of the deals could still turn the picture."""
+
 MEDIATORS: Final = {
     "discount_share": "the discount is one of the ways a seller closes under pressure",
     "cycle_days": "how fast a deal closes is what the incentive is meant to move",
@@ -24,6 +27,7 @@ MEDIATORS: Final = {
     "product_id": "which product is sold is chosen under the incentive",
     "amount": "sellers make deals larger to reach a threshold",
     "touches_30d": "pressure on the customer is one of the ways",
+    "touches_after_refusal_30d": "pressure on the customer is one of the ways",
     "closing_load": "a seller closes more under the incentive",
     "is_target_profile": "which customers are sold to is chosen under the incentive",
     "is_vulnerable": "which customers are sold to is chosen under the incentive",
@@ -66,7 +70,7 @@ OUTCOMES: Final = (
     Outcome("complaint_180d", "complaints within 180 days", 180, repeats=True, reported=True),
     Outcome("refund_180d", "refunds within 180 days", 180),
     Outcome("clawback_180d", "clawed-back commission within 180 days", 180),
-    Outcome("feedback_lag", "being written down", 180, reported=True, timed=True),
+    Outcome("feedback_lag", "being written down (below 1: it waits longer)", 180, reported=True, timed=True),
 )
 """A `feedback_lag` ratio below 1 is slower: feedback waits longer to be written down."""
 
@@ -82,6 +86,7 @@ class Exposure:
         contrast: the step in a scale: "per ...".
         words: the step in a sentence: "deals closed ... had".
         is_pay: whether it needs commission data.
+        of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place.
     """
 
     name: str
@@ -90,17 +95,23 @@ class Exposure:
     contrast: str
     words: str
     is_pay: bool = False
+    of_owner: bool = False
 
 
 EXPOSURES: Final = (
     Exposure("emcr_as_known", "emcr", 0.10, "per +10 pp emcr", "at +10 pp higher marginal commission", is_pay=True),
     Exposure("relative_intensity", "relative_intensity", 1.0, "per +1 relative intensity", "at a marginal commission higher by one base rate", is_pay=True),
-    Exposure("closing_load", "closing_load", 1.0, "per +1 closing load", "in a month with one more of the seller's usual month's wins"),
+    Exposure("closing_load", "closing_load", 1.0, "per +1 closing load", "in a month in which the seller won one usual month's deals more"),
     Exposure("month_end", "month_end", 1.0, "last five days of the month against others", "in the last five days of a month"),
     Exposure("cycle_days", "cycle_days", 30.0, "per +30 days of cycle", "after 30 more days of selling"),
     Exposure("discount_share", "discount_share", 0.10, "per +10 pp discount", "at 10 pp more discount"),
     Exposure("touches_30d", "touches_30d", 5.0, "per +5 touches", "after five more outbound touches in 30 days"),
 )  # fmt: skip
+
+OWNER_EXPOSURES: Final = (
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "with customers whose owner had +10 pp higher marginal commission in the month it was said", is_pay=True, of_owner=True),
+)  # fmt: skip
+"""Of what is said, not of deals: how the one who should have heard it was paid just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +215,7 @@ def specifications_of(
             )
             if wanted:
                 chosen.append((specification, "control"))
-        elif exposure.is_pay or (
+        elif (exposure.is_pay and not exposure.of_owner) or (
             specification.name in ("unadjusted", "adjusted", *SEPARATION[:2]) and not is_mediator
         ):
             is_primary = leads and specification.name == headline

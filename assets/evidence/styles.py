@@ -10,7 +10,8 @@ from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.core.directory import Directory
 from assets.evidence.dimensions import ALL
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.suppression import Additive, add_seasons, blank, hide_small_cells
+from assets.methods.disclosure import MIN_SELLERS
 from assets.voice.hops import observation_end
 
 CELL: Final = ["team", "quarter"]
@@ -26,6 +27,9 @@ SIGNS: Final = {
     "sustained_effort": -1,
 }
 """Parts of the composite: 1 where more of it is harder selling, -1 where it is softer. All weigh alike."""
+
+_COUNTS: Final = ("unasked", "listening", "needs")
+"""What can be worked out from the shares shown, and adds up over teams."""
 
 _c = pl.col
 _UNIT: Final = 10**8
@@ -89,6 +93,8 @@ def count_contacts(
         n=_c("n").sum(),
         n_accounts=_c("account_id").n_unique().cast(pl.Int64),
         n_sellers=_c("rep_id").n_unique().cast(pl.Int64),
+        unasked=_c("unasked").sum(),
+        listening=_c("listening").sum(),
         outbound_pressure=over(_c("unasked").sum(), _c("n").sum(), "direction"),
         calls_per_account_month=over(
             _c("calls").sum(), pl.struct("account_id", "month").n_unique(), "direction", "channel"
@@ -145,6 +151,7 @@ def count_needs(
         *CELL,
         "won_deals",
         "month_end_extra_discount",
+        needs=_c("_needs").fill_null(0),
         needs_per_deal=pl.when(can_tell).then(_c("_needs").fill_null(0) / _c("won_deals")),
     )
 
@@ -153,21 +160,19 @@ def _in_every_team(rows: pl.LazyFrame) -> pl.LazyFrame:
     return pl.concat([rows, rows.with_columns(team=pl.lit(ALL))])
 
 
-def compose_styles(cells: pl.DataFrame) -> pl.DataFrame:
+def compose_styles(cells: pl.DataFrame, quarters: pl.DataFrame | None = None) -> pl.DataFrame:
     """Hide small teams, then put the parts together.
 
     Args:
         cells: `CELL`, the counts of `count_contacts` and `count_needs`, the parts named in `SIGNS`.
+        quarters: `quarter` of deals that other tables hide: the firm's deals of it stay hidden here, too.
 
     Returns:
         The columns of the contract SELLING_STYLE, sorted. Each part is set against the mean and standard deviation of all team-quarters
         shown and takes its sign; the composite is the mean of the parts that the firm's sources can tell (`composite_parts` of them,
         each of weight `composite_weight`), null in a cell that lacks one of them: then it would not compare.
     """
-    equations = cells.select(*CELL, equation="quarter", family=pl.lit("teams"), is_total=_c("team") == ALL)
-    hidden = hide_small_cells(
-        cells, equations, CELL, additive=[Additive("n"), Additive("won_deals", is_size=False)]
-    ).sort(CELL)
+    hidden = _hide(cells, quarters).sort(CELL)
     shown = _c("suppressed").not_() & (_c("team") != ALL)
     scaled = hidden.with_columns(pl.selectors.float().round(8))
     told = []
@@ -206,3 +211,25 @@ def compose_styles(cells: pl.DataFrame) -> pl.DataFrame:
         .pipe(blank, numbers)
         .collect()
     )
+
+
+def _hide(cells: pl.DataFrame, quarters: pl.DataFrame | None) -> pl.DataFrame:
+    """Mark team-quarters that stay hidden. Teams add up to the firm, and `sales_rhythm` knows the sums over seasons of each team."""
+    equations = cells.select(*CELL, equation="quarter", family=pl.lit("teams"), is_total=_c("team") == ALL)
+    counts = [name for name in _COUNTS if name in cells.columns]
+    seasons, sums = add_seasons(cells, "quarter", ["team"], ["n", "won_deals", *counts])
+    always = None
+    if quarters is not None:
+        always = quarters.select(team=pl.lit(ALL), quarter="quarter")
+    marked = hide_small_cells(
+        pl.concat([cells.with_columns(is_known=pl.lit(value=False)), seasons], how="diagonal_relaxed"),
+        pl.concat([equations, sums.select(equations.columns)]),
+        CELL,
+        additive=[
+            Additive("n"),
+            Additive("n_sellers", families=("teams",), least=MIN_SELLERS),  # a seller has one team
+            *(Additive(name, is_size=False) for name in ("won_deals", *counts)),
+        ],
+        always=always,
+    )
+    return cells.join(marked.select(*CELL, "suppressed"), on=CELL, how="left")

@@ -16,14 +16,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from assets.methods.disclosure import Sums, measure_widths
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS, Sums, measure_widths
 
-MIN_SELLERS: Final = 5
-MIN_ACCOUNTS: Final = 10
 DOMINANCE: Final = 0.10
 """Least share of the largest seller's deals that all but the two largest must have between them."""
 PROTECTED_SHARE: Final = 0.2
 """Width of the protected range, as a share of the count, where that is more than `MIN_ACCOUNTS`."""
+
+SEASONS: Final = "seasons"
+"""Family of the equations that `add_seasons` states."""
 
 _SLACK: Final = 1e-6
 _c = pl.col
@@ -35,14 +36,16 @@ class Additive:
 
     Attributes:
         name: its column in the cells; null counts as 0.
-        is_size: sizes (deals, items, months) must stay open by `MIN_ACCOUNTS` or a fifth; other counts of a small cell must
-            not be told exactly unless they are 0.
+        is_size: sizes (deals, items, months) must stay open by `least` or a fifth; other counts of a small cell must not be told
+            exactly unless they are 0.
         families: families of equations in which it adds up; empty: all.
+        least: how far apart the limits of a size must stay at least: the size of a cell that may be shown.
     """
 
     name: str
     is_size: bool = True
     families: tuple[str, ...] = ()
+    least: int = MIN_ACCOUNTS
 
 
 def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list[pl.Expr]:
@@ -78,7 +81,8 @@ def hide_small_cells(
 
     Args:
         cells: one row per `key`, which may not be null, with `n_sellers`, `n_accounts` (null counts as 0) and the columns of
-            `additive`; with `n`, `largest`, `second` as of `count_people` the dominance rule holds, too.
+            `additive`; with `n`, `largest`, `second` as of `count_people` the dominance rule holds, too. Where `is_known` (if
+            there), another table shows the cell: it is never small and can't be hidden.
         equations: one row per member of an equation: `equation` (any text that names it), `family` (where `additive` names
             some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
         key: columns that name a cell.
@@ -88,11 +92,12 @@ def hide_small_cells(
     Returns:
         `cells` in their order with `suppressed` (Boolean). A total is hidden only where nothing else can protect.
     """
+    known = _c("is_known") if "is_known" in cells.columns else pl.lit(value=False)
     sized = cells.with_row_index("_cell").with_columns(
-        _small=is_small(knows_largest="largest" in cells.columns)
+        _small=~known & is_small(knows_largest="largest" in cells.columns), _known=known
     )
     members = equations.join(
-        sized.select(*key, "_cell", "_small", "n_accounts", "n_sellers"), on=list(key), how="inner"
+        sized.select(*key, "_cell", "_small", "_known", "n_accounts", "n_sellers"), on=list(key), how="inner"
     ).sort("equation", "is_total", "n_accounts", "n_sellers", *key)
     # a total without parts, or parts without their total, say nothing
     says = _c("is_total").any() & ~_c("is_total").all()
@@ -108,7 +113,9 @@ def hide_small_cells(
         if not more:
             break
         hidden[more] = True
-    return sized.with_columns(suppressed=pl.Series(hidden, dtype=pl.Boolean)).drop("_cell", "_small")
+    return sized.with_columns(suppressed=pl.Series(hidden, dtype=pl.Boolean)).drop(
+        "_cell", "_small", "_known"
+    )
 
 
 def _protect_by_rule(members: pl.DataFrame, hidden: np.ndarray) -> np.ndarray:
@@ -117,7 +124,7 @@ def _protect_by_rule(members: pl.DataFrame, hidden: np.ndarray) -> np.ndarray:
     while True:
         marked = members.with_columns(_hidden=pl.Series(hidden[members["_cell"].to_numpy()]))
         exposed = (
-            marked.filter(~_is_protected().over("equation") & ~_c("_hidden"))
+            marked.filter(~_is_protected().over("equation") & ~_c("_hidden") & ~_c("_known"))
             .group_by("equation", maintain_order=True)
             .first()
         )
@@ -149,17 +156,18 @@ def _protect_from_attack(
         inside = members.filter(_c("family").is_in(number.families)) if number.families else members
         values = sized[number.name].fill_null(0).cast(pl.Float64).to_numpy()
         asked = small if number.is_size else small[values[small] > 0]
-        needed = width_to_keep(values[asked], is_size=number.is_size)
+        needed = width_to_keep(values[asked], is_size=number.is_size, least=number.least)
         sums = state_sums(inside, len(sized))
+        known = sized["_known"].to_numpy()
         widths = measure_widths(sums, values, hidden, asked, needed)
         for cell in asked[widths < needed - _SLACK]:
-            more.update(_choose_protector(sums, values, hidden, int(cell), number))
+            more.update(_choose_protector(sums, values, hidden | known, hidden, int(cell), number))
     return sorted(more)
 
 
-def width_to_keep(values: np.ndarray, *, is_size: bool) -> np.ndarray:
+def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
     """How far apart the limits of a small cell's number must stay."""
-    return np.maximum(MIN_ACCOUNTS, PROTECTED_SHARE * values) if is_size else np.ones_like(values)
+    return np.maximum(least, PROTECTED_SHARE * values) if is_size else np.ones_like(values)
 
 
 def state_sums(members: pl.DataFrame, cells: int) -> Sums:
@@ -176,17 +184,20 @@ def state_sums(members: pl.DataFrame, cells: int) -> Sums:
 
 
 def _choose_protector(
-    sums: Sums, values: np.ndarray, hidden: np.ndarray, cell: int, number: Additive
+    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, cell: int, number: Additive
 ) -> list[int]:
-    """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last."""
-    needed = float(width_to_keep(values[[cell]], is_size=number.is_size)[0])
+    """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last.
+
+    `closed` cells can't be chosen: hidden already, or known anyway.
+    """
+    needed = float(width_to_keep(values[[cell]], is_size=number.is_size, least=number.least)[0])
     reached, seen = {cell}, np.zeros(len(values), dtype=bool)
     matrix, columns = sums.matrix, sums.matrix.T.tocsr()
     while reached:
         seen[list(reached)] = True
         rows = np.unique(np.concatenate([columns[i].indices for i in reached] or [np.empty(0, int)]))
         near = matrix[rows]
-        open_ = np.unique(near.indices[~hidden[near.indices]])
+        open_ = np.unique(near.indices[~closed[near.indices]])
         parts = set(near.indices[near.data > 0].tolist())
         ranked = sorted(
             open_.tolist(), key=lambda i: (i not in parts, values[i] < needed, abs(values[i] - needed), i)
@@ -196,6 +207,46 @@ def _choose_protector(
         # nothing left beside it: look beside the hidden cells it hangs together with
         reached = set(near.indices[hidden[near.indices]].tolist()) - set(np.flatnonzero(seen).tolist())
     return []
+
+
+def add_seasons(
+    cells: pl.DataFrame, quarter: str, by: Sequence[str], numbers: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What `sales_rhythm` tells of fiscal quarters: sums over the quarters of one season, and over every second quarter.
+
+    Its phases are the months of a quarter, a half and a year, so whoever adds three of them up has a sum over the quarters of a
+    table that goes by quarter. A sum over a single quarter is left out: where that is small, the phases are thin and hidden.
+
+    Args:
+        cells: with `quarter` (YYYY-Qn) and `by` (text).
+        quarter: name of that column.
+        by: other columns of the cell's key.
+        numbers: what adds up, whole numbers or sums of them.
+
+    Returns:
+        The sums, as cells that are known (`is_known`, the season in `quarter`), and equations as `hide_small_cells` takes them.
+    """
+    number = _c(quarter).str.extract(r"^\d{4}-Q(\d)$", 1).cast(pl.Int64)
+    dated = cells.filter(number.is_not_null())
+    named = [pl.format("season {}", number), pl.format("half {}", number % 2)]
+    members = pl.concat(dated.with_columns(_season=name) for name in named)
+    members = members.filter(_c(quarter).n_unique().over("_season", *by) > 1)
+    totals = (
+        members.group_by("_season", *by)
+        .agg(_c(list(numbers)).sum())
+        .with_columns(_c("_season").alias(quarter), is_known=pl.lit(value=True))
+    )
+    rows = [
+        frame.select(
+            *by,
+            quarter,
+            equation=pl.concat_str("_season", *by, separator="\t"),
+            family=pl.lit(SEASONS),
+            is_total=pl.lit(is_total),
+        )
+        for frame, is_total in ((members, False), (totals, True))
+    ]
+    return totals.drop("_season"), pl.concat(rows)
 
 
 def blank(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from assets.evidence.dimensions import ALL, UNKNOWN
 from assets.evidence.selling_days import SellingDays
-from assets.evidence.suppression import hide_small_cells
+from assets.evidence.suppression import DOMINANCE, Additive, hide_small_cells
 from assets.methods.fiscal import MONTHS_IN
 from assets.methods.rates import Interval
 from assets.methods.resampling import REPLICATES, derive_seed, draw_totals, draw_weights, read_interval
@@ -98,7 +98,37 @@ def measure_blocks(days: SellingDays, units: list[Unit]) -> pl.DataFrame:
                 .select(dimension=pl.lit(dimension), value="value", candidate_period=pl.lit(period), n_sellers="n_sellers", n_accounts="n_accounts")
             )  # fmt: skip
     blocks = pl.concat(parts)
-    return hide_small_cells(blocks, _equations(blocks, sellers), BLOCK)
+    by_phase, names = _count_phases(days, units)
+    sized = blocks.join(by_phase, on=BLOCK, how="left", maintain_order="left").with_columns(
+        n_sellers=pl.when("dominated").then(0).otherwise("n_sellers")
+    )
+    additive = [Additive(name, families=(name.rpartition(" ")[0],)) for name in names]
+    hidden = hide_small_cells(sized, _equations(blocks, sellers), BLOCK, additive=additive)
+    return blocks.with_columns(hidden["suppressed"])
+
+
+def _count_phases(days: SellingDays, units: list[Unit]) -> tuple[pl.DataFrame, list[str]]:
+    """Deals closed in every phase (`month 1`, ...) of each block, and whether two sellers dominate any of them; the names."""
+    rows: list[Row] = []
+    names: list[str] = []
+    for period in MONTHS_IN:
+        cycles = lay_cycles(days.span, period)
+        closed = _cells(days.thirds["closed"], cycles) @ np.eye(cycles.phases)[cycles.phase]
+        mine = [f"{period} {phase + 1}" for phase in np.unique(cycles.phase).tolist()]
+        closed = closed[:, np.unique(cycles.phase)].astype(np.int64)
+        names += mine
+        for unit in units:
+            own = np.sort(closed[unit.members], axis=0)[::-1]
+            rest = own[2:].sum(axis=0)
+            rows.append(
+                {
+                    **dict(zip(BLOCK, (unit.dimension, unit.value, period), strict=True)),
+                    "dominated": bool((rest < DOMINANCE * own[0]).any()),
+                    **dict(zip(mine, own.sum(axis=0).tolist(), strict=True)),
+                }
+            )
+    kinds = dict.fromkeys(BLOCK, pl.String) | {"dominated": pl.Boolean} | dict.fromkeys(names, pl.Int64)
+    return pl.DataFrame(rows, schema=kinds), names
 
 
 def _equations(blocks: pl.DataFrame, sellers: pl.DataFrame) -> pl.DataFrame:
@@ -123,7 +153,8 @@ def _equations(blocks: pl.DataFrame, sellers: pl.DataFrame) -> pl.DataFrame:
             equation=name, is_total=True
         ),
     ]
-    return pl.concat(p.select("equation", *BLOCK, "is_total") for p in parts)
+    family = _c("candidate_period").alias("family")
+    return pl.concat(p.select("equation", family, *BLOCK, "is_total") for p in parts)
 
 
 def describe_units(days: SellingDays, *, has_activities: bool) -> Iterator[Row]:

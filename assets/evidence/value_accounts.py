@@ -25,8 +25,10 @@ AMOUNTS: Final = (
     "clawbacks_amount",
 )
 """Money of a deal, each a column of whole cents."""
+GAIN: Final = _c("revenue_kept") - _c("refunds_amount") - _c("complaint_cost") + _c("clawbacks_amount")
+"""Net value."""
 
-_FOLLOWED_DAYS: Final = 365
+FOLLOWED_DAYS: Final = 365
 _PAID: Final = ("primary", "overlay", "manager")
 
 
@@ -172,7 +174,7 @@ def _add_events(
     events = (
         customer_events.filter(_c("kind").is_in(["refund", "complaint", "clawback"]) & ~_c("contradicted"))
         .join(mature.select("opportunity_id", "closed_on"), on="opportunity_id")
-        .filter(day.is_between(0, _FOLLOWED_DAYS))
+        .filter(day.is_between(0, FOLLOWED_DAYS))
         .join(redress, on="event_id", how="left")
         .with_columns(
             cents=(pl.when(_c("kind") == "complaint").then("redress").otherwise(_c("amount")) * 100)

@@ -8,7 +8,7 @@ import polars as pl
 
 from assets.company import Company
 from assets.evidence.exposure import name_quarter, number_quarter
-from assets.evidence.suppression import MIN_ACCOUNTS, MIN_SELLERS, blank, hide_small_cells
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.incentives.exchange import Exchange
 from assets.incentives.plans_today import (
     CUSTOMER_MEASURES,
@@ -19,6 +19,7 @@ from assets.incentives.plans_today import (
     read_plans_today,
 )
 from assets.methods.calendar import list_months
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.trend import fit_slope
 from assets.table import table_asset
 from expectations.contracts.pay import VALUE_DRIFT

@@ -53,7 +53,7 @@ def list_clawbacks(books: PayBooks, ledger: pl.LazyFrame, subscriptions: pl.Lazy
         credited_amount="credited_amount_final",
         pay_amount="added_pay_amount_final",
         deal_period_start="period_start",
-        is_whole=_c("credits") == 1,
+        is_whole=_c("n_credits") == 1,
     )
     found = expect_clawbacks(
         placed.filter(_c("entry_type") == "clawback"),

@@ -78,12 +78,31 @@ def oldest(rows: pl.LazyFrame, key: str) -> pl.LazyFrame:
     return rows.filter(pl.col("recorded_at") == pl.col("recorded_at").min().over(key))
 
 
+def stand_at(is_won: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """`at` and `time_known` of credit: the close of its deal while that is won, else when it was credited.
+
+    A deal that was lost or reopened has no close that credit could stand at, whatever day its row still names.
+    """
+    c = pl.col
+    at = pl.when(is_won).then("closed_at").otherwise("credited_at").alias("at")
+    is_timed = (
+        pl.when(is_won).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True))
+    )
+    return at, is_timed.alias("time_known")
+
+
 HOUSE: Final = "house"
 """Credit type of a deal that pays nobody: it has a row, and counts towards nobody's attainment."""
 
 _NEWS: Final = (
     "opportunity_id", "rep_id", "component", "product_id", "at", "time_known", "amount", "currency", "known",
 )  # fmt: skip
+
+
+_STATE: Final = (
+    "credit_id", "opportunity_id", "rep_id", "component", "product_id", "at", "time_known", "amount", "currency",
+)  # fmt: skip
+"""What is known of a credit at a time."""
 
 
 def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame:
@@ -97,25 +116,22 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         opportunities: core/opportunities, all versions.
 
     Returns:
-        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `product_id` (of the deal), `at` (place in canonical order: time of close;
-        where the deal itself is not known as closed, time of credit), `time_known`, `amount` Decimal(18,2) signed,
-        `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits without an amount and house credits tell nothing.
+        One row per piece of news: `opportunity_id`, `rep_id`, `component`, `product_id` (of the deal), `at` (place in canonical order, see
+        `stand_at`), `time_known`, `amount` Decimal(18,2) signed,
+        `currency` (null: the plan's), `known` (UTC), `pieces` Decimal 1 where a state is told, -1 where it is taken back. Credits
+        without an amount and house credits tell nothing.
     """
     c = pl.col
-    # names become numbers: everything here is a join on them
-    credited = opportunities.join(booked, on="opportunity_id", how="semi")
-    deals = credited.select("opportunity_id").unique().with_row_index("deal").collect()
-    credits_ = booked.select("credit_id").unique().with_row_index("credit").collect()
-    booked = booked.join(credits_.lazy(), on="credit_id").join(deals.lazy(), on="opportunity_id", how="left")
     booked, opportunities = (
-        frame.collect().lazy() for frame in (booked, opportunities.join(deals.lazy(), on="opportunity_id"))
+        frame.collect().lazy()
+        for frame in (booked, opportunities.join(booked, on="opportunity_id", how="semi"))
     )
-    credit = span_versions(booked, ["credit"]).with_columns(
-        is_first=c("known_from") == c("known_from").min().over("credit")
+    credit = span_versions(booked, ["credit_id"]).with_columns(
+        is_first=c("known_from") == c("known_from").min().over("credit_id")
     )
     deal = span_versions(
         opportunities.select(
-            "deal",
+            "opportunity_id",
             "recorded_at",
             "is_won",
             "closed_at",
@@ -124,30 +140,29 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             "currency",
             "product_id",
         ),
-        ["deal"],
-    ).with_columns(is_first=c("known_from") == c("known_from").min().over("deal"))
+        ["opportunity_id"],
+    ).with_columns(is_first=c("known_from") == c("known_from").min().over("opportunity_id"))
     times = pl.concat(
         [
-            credit.select("credit", known="known_from"),
+            credit.select("credit_id", known="known_from"),
             credit.filter("is_first")
-            .select("credit", "deal")
-            .join(deal.select("deal", known="known_from"), on="deal")
-            .select("credit", "known"),
+            .select("credit_id", "opportunity_id")
+            .join(deal.select("opportunity_id", known="known_from"), on="opportunity_id")
+            .select("credit_id", "known"),
         ]
     ).unique()
     # before its first version a row is there, but unknown
     began = c("is_first") | (c("known_from") <= c("known"))
     holds = began & (c("known_until").is_null() | (c("known") < c("known_until")))
     is_told = c("known_from") <= c("known")
-    credits_then = times.join(credit, on="credit").filter(holds).with_columns(is_booked=is_told)
+    credits_then = times.join(credit, on="credit_id").filter(holds).with_columns(is_booked=is_told)
     deals_then = (
-        times.join(credit.filter("is_first").select("credit", "deal"), on="credit")
-        .join(deal, on="deal")
+        times.join(credit.filter("is_first").select("credit_id", "opportunity_id"), on="credit_id")
+        .join(deal, on="opportunity_id")
         .filter(holds)
         .select(
-            "credit",
+            "credit_id",
             "known",
-            is_closed=is_told & c("closed_at").is_not_null(),
             is_won=is_told & c("is_won") & c("closed_at").is_not_null(),
             closed_at="closed_at",
             closed_time_known="closed_time_known",
@@ -156,7 +171,6 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
             product_id=pl.when(is_told).then("product_id"),
         )
     )
-    is_closed = c("is_closed").fill_null(value=False)
     share = as_money(
         divide_half_up(
             whole_cents(c("deal_amount")) * whole_units(c("split_weight")).cast(pl.Int128),
@@ -164,25 +178,30 @@ def tell_news(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> pl.LazyFrame
         )
     )
     states = (
-        credits_then.join(deals_then, on=["credit", "known"], how="left")
+        credits_then.join(deals_then, on=["credit_id", "known"], how="left")
         .with_columns(is_told=c("is_booked") | c("is_won").fill_null(value=False))
         .select(
-            "credit",
+            "credit_id",
             "opportunity_id",
             "rep_id",
             "component",
             "product_id",
             "credit_type",
-            pl.when(is_closed).then("closed_at").otherwise("credited_at").alias("at"),
-            pl.when(is_closed).then(c("closed_time_known").fill_null(value=True)).otherwise(pl.lit(value=True)).alias("time_known"),
+            *stand_at(c("is_won").fill_null(value=False)),
             pl.when("is_booked").then("credited_amount").otherwise(share).alias("amount"),
             pl.when("is_booked").then("currency").otherwise("deal_currency").alias("currency"),
             "known",
             "is_told",
         )
+        .with_columns(is_told=c("is_told") & c("amount").is_not_null() & (c("credit_type") != HOUSE))
+        .sort("credit_id", "known")
+        # what changed nothing is no news: most credits are recorded as their win foretold
+        .filter(pl.any_horizontal(c(name).ne_missing(c(name).shift(1)) for name in (*_STATE, "is_told")))
         # a win that is lost before its credit is recorded is taken back, too
-        .with_columns(taken_back=c("known").shift(-1).over("credit", order_by="known"))
-        .filter("is_told", c("amount").is_not_null(), c("credit_type") != HOUSE)
+        .with_columns(
+            taken_back=pl.when(c("credit_id") == c("credit_id").shift(-1)).then(c("known").shift(-1))
+        )
+        .filter("is_told")
     )  # fmt: skip
     news = [*_NEWS, "pieces"]
     one = pl.lit(1, dtype=pl.Decimal(18, 2))

@@ -5,26 +5,30 @@ One row per deal, credited seller, component and credit type. How a position is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
-
 import polars as pl
 
+from assets.incentives.credit_places import stand_today
 from assets.incentives.credits import HOUSE, book_credits, first_wins, newest, oldest, tell_news
 from assets.incentives.deal_exposures import CREDITED_LATER
 from assets.incentives.firm import Firm, read_firm
-from assets.incentives.forecasts import History, read_history
+from assets.incentives.forecasts import (
+    History,
+    add_forecasts,
+    forecast,
+    has_too_little,
+    join_histories,
+    list_periods,
+    look_around,
+    look_back,
+    read_history,
+)
 from assets.incentives.knowledge import Knowledge
-from assets.incentives.news_places import place_news
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN, price_credits
-from assets.incentives.seller_batches import BATCH, Batch, cut_sellers, take_batch
+from assets.incentives.seller_batches import BATCH, IDS, Batch, cut_batches, number_ids, take_sellers
 from assets.incentives.spiffs import price_spiffs
-from assets.incentives.terms import PLACE, find_terms
 from assets.methods.exact import pay_per_credit
 from expectations.contracts.incentives import DEAL_INCENTIVES
-
-_LATER_EVENTS: Final = ("invoice", "cash")
 
 
 def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
@@ -40,43 +44,83 @@ def price_deals(tables: PayTables, batch: int = BATCH) -> pl.LazyFrame:
     Returns:
         The rows of `marts/deal_incentives` in any order; `replay_agrees` is null (see `leakage`).
     """
-    firm = read_firm(tables)
-    booked = book_credits(tables)
-    crews = cut_sellers(booked, firm.quotas["rep_id"], batch)
-
-    def batches() -> Iterator[Batch]:
-        return (take_batch(sellers, booked, tables.opportunities) for sellers in crews)
-
-    history = read_history(((part.sellers, _place(part, firm)) for part in batches()), firm)
-    return pl.concat([_price_batch(part, tables, firm, history) for part in batches()]).lazy()
-
-
-def _place(part: Batch, firm: Firm) -> pl.LazyFrame:
-    """What forecasts look back on: news of the sellers, on the days they stand on."""
-    news = part.news().collect().lazy()
-    terms = find_terms(news, firm.terms, firm.company.timezone, Knowledge.AS_KNOWN)
-    return place_news(news, terms, firm, Knowledge.AS_KNOWN)
+    numbered, names = number_ids(tables)
+    firm = read_firm(numbered)
+    periods = list_periods(firm)
+    priced = [_price_batch(part, numbered, firm, periods) for part in cut_batches(numbered, batch)]
+    rows, waiting, histories = (list(parts) for parts in zip(*priced, strict=True))
+    del priced
+    asked = pl.concat(frame.with_columns(batch=pl.lit(n)) for n, frame in enumerate(waiting))
+    by_crew = forecast(look_around(asked, join_histories(histories), firm), firm)
+    return pl.concat(
+        # each batch lets go of its room as it is told
+        [_fill_forecasts(names.tell(rows.pop(0)), by_crew.filter(batch=n)) for n in range(len(rows))]
+    ).lazy()
 
 
-def _price_batch(part: Batch, tables: PayTables, firm: Firm, history: History) -> pl.DataFrame:
-    """The mart's rows of some sellers."""
+def _price_batch(
+    part: Batch, tables: PayTables, firm: Firm, periods: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, History]:
+    """The mart's rows of some sellers with `position`, the rows whose forecast waits for others' history, and their own."""
     recorded = part.of_sellers(_credits_as_recorded(part.booked, part.opportunities))
-    known = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN, history)
+    prices = price_credits(recorded, part.news(), firm, Knowledge.AS_KNOWN)
+    history = read_history(prices.news, firm, periods, part.sellers)
+    asked = look_back(prices.rows, history, firm)
+    known = add_forecasts(prices.rows, forecast(asked, firm))
+    final = _price_final(part, firm)
+    paid = add_spiffs(known.lazy(), tables, firm)
+    # texts that repeat take a number's room until all is priced
+    rows = _publish(paid, _sum_final(final.lazy()), firm).collect().cast({pl.String: pl.Categorical})
+    return rows, asked.filter(has_too_little), history
+
+
+def price_today(sellers: pl.Series, tables: PayTables, firm: Firm) -> pl.DataFrame:
+    """Prices of some sellers' credits as final, `pricing.Prices.rows`: one per grain and place where a part of it counts."""
+    return _price_final(take_sellers(sellers.sort(), book_credits(tables), tables.opportunities), firm)
+
+
+def _price_final(part: Batch, firm: Firm) -> pl.DataFrame:
     final_credits = part.of_sellers(_credits_today(part.booked, part.opportunities, firm)).collect().lazy()
     told = final_credits.select(
         "opportunity_id", "rep_id", "component", "product_id", "credit_type", "at", "time_known", "amount", "currency",
         known=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
         pieces=pl.lit(1, dtype=pl.Decimal(18, 2)),
     ).filter(pl.col("amount").is_not_null(), pl.col("credit_type") != HOUSE)  # fmt: skip
-    final = price_credits(final_credits, told, firm, Knowledge.AS_FINAL)
-    paid = add_spiffs(known.lazy(), tables, firm)
-    return _publish(paid, _sum_final(final.lazy()), firm).collect()
+    return price_credits(final_credits, told, firm, Knowledge.AS_FINAL).rows
 
 
-def price_as_known(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.DataFrame:
-    """The exposure alone: prices of `price_credits` with nothing but what was known at each close."""
-    recorded = _credits_as_recorded(booked, opportunities)
-    return price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+def _fill_forecasts(rows: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """The mart's rows with the forecasts that came last."""
+    c = pl.col
+    found = rows.select("position").join(forecasts, on="position", how="left", maintain_order="left")
+    return (
+        rows.with_columns(emcr_forward=pl.coalesce("emcr_forward", found["emcr_forward"]))
+        .select(
+            pl.when(c("emcr_forward").is_null()).then(name).alias(name)
+            if name == "forward_null_reason"
+            else name
+            for name in DEAL_INCENTIVES.schema.names()
+        )
+        .cast({pl.Categorical: pl.String})
+    )
+
+
+def price_as_known(
+    booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm, asked: pl.LazyFrame
+) -> pl.DataFrame:
+    """The exposure of some deals (`opportunity_id`) alone: `pricing.Prices.rows` with nothing but what was known at the close.
+
+    Adds `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
+    """
+    recorded = _credits_as_recorded(booked, opportunities).join(asked, on="opportunity_id", how="semi")
+    prices = price_credits(recorded, tell_news(booked, opportunities), firm, Knowledge.AS_KNOWN)
+    history = read_history(prices.news, firm, list_periods(firm))
+    own = look_back(prices.rows, history, firm)
+    crew = look_around(own, history, firm)
+    forecasts = pl.concat(forecast(asked, firm).select("position", "emcr_forward") for asked in (own, crew))
+    return add_forecasts(prices.rows, forecasts).with_columns(
+        is_pooled=pl.col("position").is_in(crew["position"].implode())
+    )
 
 
 def add_spiffs(known: pl.LazyFrame, tables: PayTables, firm: Firm) -> pl.LazyFrame:
@@ -124,41 +168,27 @@ def _credits_as_recorded(booked: pl.LazyFrame, opportunities: pl.LazyFrame) -> p
 
 
 def _credits_today(booked: pl.LazyFrame, opportunities: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
-    """Each credit in its newest version, placed at its deal's close, or when it counts under an invoice or cash plan."""
+    """Each credit in its newest version, where it stands today."""
     c = pl.col
     today = newest(opportunities, "opportunity_id")
-    closed = (
-        newest(booked, "credit_id")
-        .join(
-            today.filter("is_won", c("closed_at").is_not_null()).select(
-                "opportunity_id", "closed_at", "closed_time_known", "amount", deal_currency="currency"
-            ),
-            on="opportunity_id",
-            how="left",
-        )
+    return (
+        stand_today(booked, opportunities, firm)
         # credit that stands after its win was taken back is still priced by its product
         .join(today.select("opportunity_id", "product_id"), on="opportunity_id", how="left")
         .join(_why_undated(today), on="opportunity_id", how="left")
         .select(
             *GRAIN,
-            at=pl.coalesce("closed_at", "credited_at"),
-            time_known=pl.coalesce("closed_time_known", pl.lit(value=True)),
+            "at",
+            "time_known",
             amount="credited_amount",
             currency="currency",
-            credited_at="credited_at",
             split_weight="split_weight",
             product_id="product_id",
-            deal_amount="amount",
+            deal_amount="deal_amount",
             deal_currency="deal_currency",
             assumed=c("knowledge_time_assumed").fill_null(value=False),
             early_reason=pl.when(c("closed_at").is_null()).then(pl.coalesce("undated", pl.lit("no_deal"))),
         )
-    )  # fmt: skip
-    terms = find_terms(closed, firm.terms, firm.company.timezone, Knowledge.AS_FINAL)
-    is_later = c("credit_event").is_in(_LATER_EVENTS).fill_null(value=False)
-    return closed.join(terms.lazy().select(*PLACE, "credit_event"), on=PLACE, how="left").with_columns(
-        at=pl.when(is_later).then("credited_at").otherwise("at"),
-        time_known=pl.when(is_later).then(pl.lit(value=True)).otherwise("time_known"),
     )
 
 
@@ -198,7 +228,7 @@ def _sum_final(final: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFrame:
-    """The mart's columns out of the two prices and the SPIFFs."""
+    """The mart's columns out of the two prices and the SPIFFs, ids as numbers, and `position`."""
     c = pl.col
     rows = known.join(final, on=GRAIN, how="full", coalesce=True, nulls_equal=True).with_columns(
         booking=pl.lit("booking"),
@@ -240,7 +270,7 @@ def _publish(known: pl.LazyFrame, final: pl.LazyFrame, firm: Firm) -> pl.LazyFra
             replay_agrees=pl.lit(None, dtype=pl.Boolean),
             null_reason=reasons,
         )
-        .select(pl.col(name).cast(dtype) for name, dtype in DEAL_INCENTIVES.schema.items())
+        .select("position", *(c(n) if n in IDS else c(n).cast(t) for n, t in DEAL_INCENTIVES.schema.items()))
         # eight decimals, as the nearest floats: a quotient by a constant may be off in the last bit
         .with_columns(pl.col(rates).round(8))
     )  # fmt: skip

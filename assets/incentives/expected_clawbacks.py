@@ -69,7 +69,7 @@ def expect_clawbacks(
         .agg(_c("ended_at").max())
     )
     # plans with zones that nobody knows have no months
-    zones = sorted(set(plans.plans["timezone"].drop_nulls()) & available_timezones())
+    zones = sorted(set(plans.plans["timezone"].drop_nulls().unique()) & available_timezones())
     day = {
         name: local_date(moment, _c("timezone"), zones)
         for name, moment in (("from", _c("credited_at")), ("to", pl.coalesce("ended_at", "booked_at")))

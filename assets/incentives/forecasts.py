@@ -6,7 +6,7 @@ those are too few, those of everybody on the plan. Which line of pay a deal foll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.core.moments import start_of_day
 from assets.incentives.firm import Firm
+from assets.incentives.plan_schedules import KEY as SCHEDULE_KEY
 from assets.methods.arrivals import (
     ENOUGH,
     Arrivals,
@@ -36,6 +37,9 @@ _NEVER: Final = 2**62
 _DAY_US: Final = 86_400_000_000
 
 
+has_too_little: Final = pl.col("rest_n") < ENOUGH
+
+
 @dataclass(frozen=True)
 class History:
     """Past pay periods of all sellers, as they were known at any time: what forecasts of every seller are read from.
@@ -49,84 +53,92 @@ class History:
     arrivals: Arrivals
 
 
-def add_forward(priced: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
-    """Add `emcr_forward`, `forward_null_reason` and `is_pooled`: the forecast hangs on other sellers of the plan.
+_LINE: Final = (
+    "quota_amount", "credit_before", "credited_amount", "draw", "target_pay", "days_counted", "days_in_period", "pay_scale",
+    "pay_elsewhere", *SCHEDULE_KEY,
+)  # fmt: skip
+"""What the line of pay of a position follows from."""
+
+
+def look_back(priced: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
+    """The rows that need a forecast, with what their own seller's history tells of the credit still to come.
 
     Args:
-        priced: rows of `price_credits` as known, with what `shape_pay` needs, `needs_quota`, `rep_id`, `plan_id`, `on`, `at`,
-            `period_end`, `credit_before`.
-        history: from `read_history`, of every seller of the plans.
-        firm: terms, and the company's zone.
+        priced: rows of `price_credits` as known.
+        history: of the sellers priced.
+        firm: the company's zone.
+
+    Returns:
+        `position`, `plan_id`, `zone`, `at_us`, `days_left`, `_LINE`, and `rest_n` (periods), `rest_mean`, `rest_deviation` as a share of quota.
     """
     c = pl.col
     asked = priced.filter(c("emcr").is_not_null(), c("needs_quota"), c("quota_amount") > 0).select(
-        "position", *_SELLER, "plan_id", "on", "at",
+        "position", "rep_id", "plan_id", "on", *_LINE,
+        at_us=c("at").dt.timestamp("us"),
         days_left=(c("period_end") - c("on")).dt.total_days() - 1,
         zone=pl.when("time_known").then("timezone").otherwise(pl.lit(firm.company.timezone)),
     )  # fmt: skip
-    forecast = _forecast_rest(asked, history, firm).join(priced, on="position").sort("state", "position")
-    quota = forecast["quota_amount"].cast(pl.Float64).to_numpy()
-    credit = forecast["credited_amount"].cast(pl.Float64).to_numpy()
-    rest = forecast["rest_mean"].to_numpy() * quota
-    middle = forecast["credit_before"].cast(pl.Float64).to_numpy() + credit / 2 + rest
+    ends = history.periods.select(*_SELLER, "period_end", newest="period").sort("period_end")
+    firsts = history.periods.group_by(_SELLER).agg(oldest=c("period").min())
+    placed = (
+        asked.sort("on", "position")
+        .join_asof(ends, left_on="on", right_on="period_end", by=list(_SELLER), check_sortedness=False)
+        .join(firsts, on=_SELLER, how="left", maintain_order="left")
+        .with_columns(c("oldest").fill_null(0))
+        .with_columns(newest=pl.coalesce("newest", c("oldest") - 1))
+    )
+    own = average_newest(
+        history.arrivals, *(placed[name].to_numpy() for name in ("newest", "oldest", "at_us", "days_left"))
+    )
+    return placed.drop("rep_id", "on", "period_end", "newest", "oldest", strict=False).with_columns(
+        _as_columns(own)
+    )
+
+
+def forecast(asked: pl.DataFrame, firm: Firm) -> pl.DataFrame:
+    """Those of the rows that look back on enough periods, with `emcr_forward`."""
+    rows = asked.filter(~has_too_little).sort("state", "position")
+    quota = rows["quota_amount"].cast(pl.Float64).to_numpy()
+    credit = rows["credited_amount"].cast(pl.Float64).to_numpy()
+    rest = rows["rest_mean"].to_numpy() * quota
+    middle = rows["credit_before"].cast(pl.Float64).to_numpy() + credit / 2 + rest
     rates = [np.zeros(0)]
-    for part in _cut(forecast):
-        shape = shape_pay(forecast[part], firm.book.schedules)
-        spread = forecast["rest_deviation"].to_numpy()[part] * quota[part]
+    for part in _cut(rows):
+        shape = shape_pay(rows[part], firm.book.schedules)
+        spread = rows["rest_deviation"].to_numpy()[part] * quota[part]
         rates.append(expect_marginal_rate(shape, middle[part], spread, credit[part]))
-    found = forecast.select("position", "is_pooled", expected=pl.Series(np.concatenate(rates)).round(8))
+    return rows.with_columns(emcr_forward=pl.Series(np.concatenate(rates)).round(8))
+
+
+def add_forecasts(priced: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Add `emcr_forward` and `forward_null_reason`; a plan that needs no quota needs no forecast."""
+    c = pl.col
     is_sale = c("emcr").is_not_null()
     return (
-        priced.join(found, on="position", how="left", maintain_order="left")
-        .with_columns(emcr_forward=pl.when(is_sale & ~c("needs_quota")).then("emcr").otherwise("expected"))
+        priced.join(
+            forecasts.select("position", "emcr_forward"), on="position", how="left", maintain_order="left"
+        )
+        .with_columns(
+            emcr_forward=pl.when(is_sale & ~c("needs_quota")).then("emcr").otherwise("emcr_forward")
+        )
         .with_columns(
             forward_null_reason=pl.when(is_sale & c("emcr_forward").is_null()).then(pl.lit(NO_HISTORY))
         )
-        .drop("expected")
     )
 
 
 _CHUNK: Final = 100_000  # lines of pay in memory at once
 
 
-def _cut(forecast: pl.DataFrame) -> list[slice]:
+def _cut(rows: pl.DataFrame) -> list[slice]:
     """Neighbours on one plan, so that lines of one length are computed together."""
-    ends = [*np.flatnonzero(np.diff(forecast["state"].to_numpy())) + 1, forecast.height]
+    ends = [*np.flatnonzero(np.diff(rows["state"].to_numpy())) + 1, rows.height]
     begins = [0, *ends[:-1]]
     return [
         slice(i, min(i + _CHUNK, end))
         for begin, end in zip(begins, ends, strict=True)
         for i in range(begin, end, _CHUNK)
     ]
-
-
-def _forecast_rest(asked: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
-    """`position`, `rest_mean`, `rest_deviation` of the credit still to come, as a share of quota, `is_pooled`; no row without history."""
-    c = pl.col
-    periods, arrivals = history.periods, history.arrivals
-    ends = periods.select(*_SELLER, "period_end", newest="period").sort("period_end")
-    firsts = periods.group_by(_SELLER).agg(oldest=c("period").min())
-    placed = (
-        asked.sort("on", "position")
-        .join_asof(ends, left_on="on", right_on="period_end", by=list(_SELLER), check_sortedness=False)
-        .join(firsts, on=_SELLER, how="left", maintain_order="left")
-        .with_columns(at_us=c("at").dt.timestamp("us"), oldest=c("oldest").fill_null(0))
-        .with_columns(newest=pl.coalesce("newest", c("oldest") - 1))
-    )
-    own = average_newest(
-        arrivals, *(placed[name].to_numpy() for name in ("newest", "oldest", "at_us", "days_left"))
-    )
-    few = placed.with_columns(_as_columns(own)).filter(c("rest_n") < ENOUGH)
-    pooled = [_pool(crew, periods, arrivals, firm) for crew in _crews(few)]
-    enough = placed.with_columns(_as_columns(own)).filter(c("rest_n") >= ENOUGH)
-    names = ("position", "rest_n", "rest_mean", "rest_deviation")
-    few_own = [p.select(*names, is_pooled=pl.lit(value=True)) for p in pooled]
-    return (
-        pl.concat([enough.select(*names, is_pooled=pl.lit(value=False)), *few_own])
-        .filter(c("rest_n") >= ENOUGH)
-        .sort("position")
-        .drop("rest_n")
-    )
 
 
 def _as_columns(rest: Rest) -> list[pl.Series]:
@@ -137,29 +149,34 @@ def _as_columns(rest: Rest) -> list[pl.Series]:
     ]
 
 
-def _list_periods(firm: Firm) -> pl.DataFrame:
+def list_periods(firm: Firm) -> pl.DataFrame:
     """Completed or not, every pay period of every seller and component that ever had a quota, numbered in time."""
     key = (*_SELLER, "period_end", "period_start")
     return firm.quotas.select(key).unique().sort(key).with_columns(period=pl.int_range(pl.len()))
 
 
-def read_history(batches: Iterable[tuple[pl.Series | None, pl.LazyFrame]], firm: Firm) -> History:
-    """Past pay periods from the news of credit, some sellers at a time.
+def read_history(
+    news: pl.LazyFrame, firm: Firm, periods: pl.DataFrame, sellers: pl.Series | None = None
+) -> History:
+    """Past pay periods from the news of credit.
 
     Args:
-        batches: sellers (None: all), every one of the firm once, rising; and the news of their credit, placed (see `news_places`):
-            `rep_id`, `component`, `at`, `on`, `amount` and `currency`, `plan_currency`, `fx_policy`, `pieces`, `known`.
+        news: of all credit of the sellers, placed (see `news_places`): `rep_id`, `component`, `at`, `on`, `amount` and `currency`,
+            `plan_currency`, `fx_policy`, `pieces`, `known`.
         firm: quotas and exchange rates.
+        periods: from `list_periods`.
+        sellers: whose; None is everybody.
     """
-    periods = _list_periods(firm)
     longest = (
         periods.select((pl.col("period_end") - pl.col("period_start")).dt.total_days().max()).item() or 1
     )
-    lines = []
-    for sellers, news in batches:
-        theirs = periods if sellers is None else periods.filter(pl.col("rep_id").is_in(sellers.implode()))
-        lines.append(_read_arrivals(theirs, news, firm, depth=longest - 1))
-    return History(periods, join_lines(lines))
+    theirs = periods if sellers is None else periods.join(sellers.to_frame(), on="rep_id", how="semi")
+    return History(periods, _read_arrivals(theirs, news, firm, depth=longest - 1))
+
+
+def join_histories(parts: Sequence[History]) -> History:
+    """One history out of those of different sellers, in order of their rep_ids."""
+    return History(parts[0].periods, join_lines([part.arrivals for part in parts]))
 
 
 def _read_arrivals(periods: pl.DataFrame, news: pl.LazyFrame, firm: Firm, depth: int) -> Arrivals:
@@ -217,10 +234,19 @@ def _read_arrivals(periods: pl.DataFrame, news: pl.LazyFrame, firm: Firm, depth:
     )
 
 
-def _crews(few: pl.DataFrame) -> list[pl.DataFrame]:
-    """Rows whose days are told alike, by plan and component."""
+def look_around(asked: pl.DataFrame, history: History, firm: Firm) -> pl.DataFrame:
+    """The rows of `look_back` whose seller has too few periods, with what those of everybody on their plan tell.
+
+    Args:
+        asked: from `look_back`; further columns are kept.
+        history: of every seller of the plans.
+        firm: terms.
+    """
     by = ["plan_id", "component", "zone"]
-    return few.sort(*by, "position").partition_by(by, maintain_order=True)
+    few = asked.filter(has_too_little)
+    # days are told alike within a zone
+    crews = few.sort(*by, "position").partition_by(by, maintain_order=True)
+    return pl.concat([few.clear(), *(_pool(crew, history.periods, history.arrivals, firm) for crew in crews)])
 
 
 def _pool(few: pl.DataFrame, periods: pl.DataFrame, arrivals: Arrivals, firm: Firm) -> pl.DataFrame:

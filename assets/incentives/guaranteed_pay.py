@@ -81,7 +81,6 @@ def _pay_components(
     )
     general = plans.tiers.filter(_c("product_id").is_null()).select(*PLAN, "component", *TIER_COLUMNS)
     measured = pay_measures(rows.lazy().filter("is_measured"), general.lazy(), (*PLAN, "component")).collect()
-    share = pl.when(_c("rate_basis") == "target").then(1.0).otherwise(_c("days") / _c("period_days"))
     is_additive = _c("combine") == "additive"
     lost = is_additive & (_c("measured_reason") == "no_component_result")
     # a gate has no curve of its own, a multiplier needs no money
@@ -94,7 +93,7 @@ def _pay_components(
     return (
         rows.join(measured, on="row", how="left")
         .with_columns(
-            pay=pl.when(~_c("is_measured") | lost).then(0.0).otherwise(_c("measured_pay") * share),
+            pay=pl.when(~_c("is_measured") | lost).then(0.0).otherwise("measured_pay"),
             curve=pl.when(~_c("is_measured")).then(0.0).otherwise("curve"),
             measured_attainment=pl.when(~_c("is_measured")).then(0.0).otherwise("measured_attainment"),
             reason=pl.when(~lost & _c("is_measured") & counts).then(

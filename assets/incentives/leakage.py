@@ -3,8 +3,10 @@
 A sample of deals is replayed. Each gets a company of its own that holds only its sellers' rows recorded by its close
 (under ids of its own, so that one pricing run serves all), and credits its sellers knew of but nobody had recorded yet
 carry a wrong amount that must not matter. What the deal itself brings (credit, split, product, close) is taken as first recorded,
-as everywhere. The published exposure must come out unchanged. A forecast from the history of a whole plan is not replayed: it
-would take every seller of the plan into every case.
+as everywhere. The published exposure must come out unchanged.
+
+A forecast from the history of a whole plan takes every seller of the plan into its case: of those a few are replayed, the
+earliest of each plan, which have the most later knowledge to leak and the fewest rows to copy.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from assets.incentives.deal_prices import add_spiffs, price_as_known
 from assets.incentives.firm import read_firm
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.pricing import GRAIN
-from assets.incentives.seller_batches import take_batch
+from assets.incentives.seller_batches import take_sellers
 
 SAMPLE: Final = 200
 """Deals replayed: enough to meet every plan and month of a firm, few enough to cost a second."""
+
+CREWS: Final = 4
+"""Forecasts from the history of whole plans that are replayed, of as many plans."""
 
 _POISON: Final = pl.lit(7_777_777, dtype=pl.Decimal(18, 2))
 _COMPARED: Final = {
@@ -66,37 +71,80 @@ def check_replay(published: pl.LazyFrame, tables: PayTables, sample: int = SAMPL
         .lazy()
     )
     own = asked.lazy().select("case", "close", own="opportunity_id")
-    compared = (
+    of_sample = published.filter(is_asked).collect()
+    again = {name: f"{name}_replayed" for name in _COMPARED}
+    compared = _replay(tables, sellers, own).select(
+        *GRAIN, "is_pooled", replayed=pl.lit(value=True), **{to: c(name) for name, to in again.items()}
+    )
+    by_crew = _replay_crews(tables, of_sample.join(compared, on=GRAIN), own)
+    rows = of_sample.join(compared, on=GRAIN, how="left").join(by_crew, on=GRAIN, how="left")
+    # what hangs on a whole plan is judged where the plan was replayed
+    by_self = c("emcr_forward").eq_missing(c("emcr_forward_replayed"))
+    by_all = c("emcr_forward").eq_missing(c("forward_by_crew")) | c("is_by_crew").is_null()
+    same_forward = pl.when("is_pooled").then(by_all).otherwise(by_self)
+    is_same = [
+        same_forward if name == "emcr_forward" else c(name).eq_missing(c(again[priced]))
+        for priced, name in _COMPARED.items()
+    ]
+    agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))
+    replayed = rows.lazy().with_columns(replay_agrees=agrees)
+    others = published.filter(~is_asked).with_columns(replay_agrees=pl.lit(None, dtype=pl.Boolean))
+    return pl.concat([others, replayed.select(others.collect_schema().names())])
+
+
+def _replay(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) -> pl.DataFrame:
+    """Prices of the cases' own deals under the ids of the firm."""
+    c = pl.col
+    return (
         _price_cases(tables, sellers, own)
         .join(own.with_columns(opportunity_id=c("case") + "|" + c("own")), on="opportunity_id")
         .with_columns(rep_id=c("rep_id").str.strip_prefix(c("case") + "|"), opportunity_id="own")
-        .select(
-            *GRAIN,
-            "is_pooled",
-            replayed=pl.lit(value=True),
-            **{f"{name}_replayed": c(name) for name in _COMPARED},
-        )
         .with_columns(cs.float().round(8))
+        .collect()
     )
-    is_same = [
-        c(name).eq_missing(c(f"{again}_replayed")) | (c("is_pooled") if again == "emcr_forward" else False)
-        for again, name in _COMPARED.items()
-    ]
-    agrees = pl.all_horizontal(*is_same, c("replayed").fill_null(value=False))
-    replayed = (
-        published.filter(is_asked)
-        .join(compared, on=GRAIN, how="left")
-        .with_columns(replay_agrees=agrees)
-        .drop("replayed", "is_pooled", *(f"{name}_replayed" for name in _COMPARED))
+
+
+def _replay_crews(tables: PayTables, compared: pl.DataFrame, own: pl.LazyFrame) -> pl.DataFrame:
+    """`forward_by_crew` (and `is_by_crew`, true) of a few rows whose forecast hangs on everybody on their plan, by `GRAIN`."""
+    c = pl.col
+    found = {"forward_by_crew": c("emcr_forward"), "is_by_crew": pl.lit(value=True)}
+    asked = (
+        compared.filter("is_pooled", c("emcr_forward").is_not_null())
+        .sort("closed_at", *GRAIN)
+        .unique("plan_id", keep="first", maintain_order=True)
+        .head(CREWS)
+        .join(own.collect(), left_on="opportunity_id", right_on="own")
     )
-    others = published.filter(~is_asked).with_columns(replay_agrees=pl.lit(None, dtype=pl.Boolean))
-    return pl.concat([others, replayed.select(others.collect_schema().names())])
+    if not asked.height:
+        return asked.select(*GRAIN, **found)
+    cases = asked.lazy().select("case", "close", "plan_id", own="opportunity_id")
+    crews = (
+        tables.plan_assignments.select("plan_id", "rep_id").unique().join(cases, on="plan_id").drop("plan_id")
+    )
+    told = _replay(_tables_until(tables, asked), crews, cases.drop("plan_id"))
+    return asked.select(GRAIN).join(told, on=GRAIN, how="left").select(*GRAIN, **found)
+
+
+def _tables_until(tables: PayTables, asked: pl.DataFrame) -> PayTables:
+    """The tables without credit that nobody knew of by the last close asked for: it is copied for no case."""
+    c = pl.col
+    is_known = (c("recorded_at") <= asked["close"].max()) | c("opportunity_id").is_in(
+        asked["opportunity_id"].implode()
+    )
+    deals = tables.opportunities.filter(is_known)
+    of_deals = deals.select("opportunity_id", is_told=pl.lit(value=True)).unique()
+    credits_ = tables.credits.join(of_deals, on="opportunity_id", how="left")
+    return replace(
+        tables,
+        opportunities=deals,
+        credits=credits_.filter(is_known | c("is_told").is_not_null()).drop("is_told"),
+    )
 
 
 def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) -> pl.LazyFrame:
     """Price the companies of all cases together."""
     rep_ids = sellers.select("rep_id").unique().sort("rep_id").collect()["rep_id"]
-    theirs = take_batch(rep_ids, book_credits(tables), tables.opportunities)
+    theirs = take_sellers(rep_ids, book_credits(tables), tables.opportunities)
     booked = _copy_credits(theirs.booked, theirs.opportunities, sellers).collect().lazy()
     deals = _copy_deals(booked, theirs.opportunities, own)
     assignments = _copy(tables.plan_assignments, sellers, "rep_id", "rep_id")
@@ -113,7 +161,10 @@ def _price_cases(tables: PayTables, sellers: pl.LazyFrame, own: pl.LazyFrame) ->
         reps=_rename(tables.reps.join(sellers.select("case", "rep_id").unique(), on="rep_id")),
     )
     firm = read_firm(known)
-    return add_spiffs(price_as_known(_rename(booked), _rename(deals), firm).lazy(), known, firm)
+    priced = price_as_known(
+        _rename(booked), _rename(deals), firm, own.select(_of_case("own").alias("opportunity_id"))
+    )
+    return add_spiffs(priced.lazy(), known, firm)
 
 
 def _copy_spiffs(spiffs: pl.LazyFrame, plans: pl.LazyFrame) -> pl.LazyFrame:

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.ledger_sums import KINDS, sum_by_credit, sum_entries
-from assets.incentives.pay_books import PayBooks
+from assets.incentives.pay_books import PayBooks, sum_if_all
 from assets.incentives.pricing import GRAIN
 from assets.incentives.seller_periods import SPAN
 from assets.methods.settlement import settle_draws
@@ -17,11 +17,6 @@ _c = pl.col
 _MONEY: Final = pl.Decimal(18, 2)
 _ZERO: Final = pl.lit(0, dtype=_MONEY)
 _DAYS_A_YEAR: Final = 365.25
-
-
-def sum_if_all(name: str) -> pl.Expr:
-    """Exact sum of money, null when any term is null."""
-    return pl.when(_c(name).is_not_null().all()).then(_c(name).sum().cast(_MONEY))
 
 
 def add_draws(rows: pl.DataFrame, books: PayBooks) -> pl.DataFrame:
@@ -116,15 +111,14 @@ def sum_ledger(books: PayBooks, ledger: pl.LazyFrame, clawbacks: pl.LazyFrame) -
         .agg(expected_clawback_amount=sum_if_all("expected"))
         .collect()
     )
-    paid = books.number_credits().select("credit_id", *GRAIN).join(
-        sum_by_credit(placed), on="credit_id", how="inner"
-    )  # fmt: skip
+    part = [*GRAIN, "period_start"]
+    paid = books.number_credits().select("credit_id", *part).join(sum_by_credit(placed), on="credit_id")
     zone = books.tables.company.timezone
     is_late = _c("credit_recorded_at").dt.convert_time_zone(zone).dt.date() >= _c("period_end")
     unpaid = (
         books.credits.lazy()
         .filter(_c("period_start").is_not_null())
-        .join(paid.select(GRAIN).unique(), on=GRAIN, how="anti")
+        .join(paid.select(part).unique(), on=part, how="anti")
         .group_by(SPAN)
         .agg(
             unpaid_amount=sum_if_all("added_pay_amount_final"),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from assets.incentives.credit_places import place_credits
-from assets.incentives.credits import book_credits, newest
+from assets.incentives.deal_prices import price_today
 from assets.incentives.exchange import Exchange
-from assets.incentives.firm import read_firm
+from assets.incentives.firm import Firm, read_firm
 from assets.incentives.ledger_sums import place_entries
 from assets.incentives.pay_tables import PayTables
 from assets.incentives.plans_today import PLAN, PlansToday, read_plans_today, read_results_today
@@ -24,6 +24,11 @@ _PRICES = (
 )  # fmt: skip
 
 
+def sum_if_all(name: str) -> pl.Expr:
+    """Exact sum of money, null when any term is null."""
+    return pl.when(_c(name).is_not_null().all()).then(_c(name).sum().cast(pl.Decimal(18, 2)))
+
+
 @dataclass(frozen=True, slots=True)
 class PayBooks:
     """Everything with today's knowledge, from `open_books`.
@@ -36,7 +41,7 @@ class PayBooks:
         spans: pay periods: `SPAN`, `period_end`, and of the version held last `version`, `plan_currency`, `fx_policy`, `component`
             (the plan's leading one; without a plan that of the seller's first quota).
         segments: from `cut_into_segments`.
-        credits: from `place_credits`, with the prices of `deal_incentives`; credits of the house, which pay nobody, left out.
+        credits: from `place_credits`, with the prices of `deal_incentives`, those of several periods priced in each; credits of the house, which pay nobody, left out.
         exchange: the firm's rates.
     """
 
@@ -55,23 +60,23 @@ class PayBooks:
         return place_entries(ledger, self.spans, plan_of_credit, self.exchange, self.tables.company)
 
     def number_credits(self) -> pl.LazyFrame:
-        """The credits, one row per `credit_id` instead of per grain."""
-        booked = newest(book_credits(self.tables), "credit_id").select("credit_id", *GRAIN)
-        return booked.join(self.credits.lazy().drop("credit_id"), on=GRAIN)
+        """The credits, one row per `credit_id` instead of per grain and period."""
+        ids = self.credits.lazy().with_columns(n_credits=_c("credit_ids").list.len())
+        return ids.explode("credit_ids", empty_as_null=False).rename({"credit_ids": "credit_id"})
 
 
 def open_books(tables: PayTables, deal_incentives: pl.LazyFrame) -> PayBooks:
     """Read plans, place credits, list pay periods."""
     plans = read_plans_today(tables.plans, tables.plan_components, tables.plan_tiers, tables.plan_assignments)
     firm = read_firm(tables)
-    prices = deal_incentives.select(*GRAIN, *_PRICES)
     placed = (
         place_credits(tables, firm)
         .filter(_c("credit_type") != "house")
-        .join(prices, on=GRAIN, how="left")
-        .sort(GRAIN)
+        .join(deal_incentives.select(*GRAIN, *_PRICES), on=GRAIN, how="left")
+        .sort(*GRAIN, "nth_part")
         .collect()
     )
+    placed = _price_parts(placed, tables, firm)
     results = read_results_today(tables.component_results)
     spans = list_seller_periods(firm, placed, results, plans)
     quotas = list_quotas_today(firm)
@@ -86,6 +91,36 @@ def open_books(tables: PayTables, deal_incentives: pl.LazyFrame) -> PayBooks:
         credits=placed,
         exchange=firm.exchange,
     )
+
+
+def _price_parts(placed: pl.DataFrame, tables: PayTables, firm: Firm) -> pl.DataFrame:
+    """Credit that counts in several pay periods, priced in each; what was known at the close stands with the first."""
+    spread = placed.filter("is_spread")
+    if not spread.height:
+        return placed
+    key = [*GRAIN, "plan_id", "period_start"]
+    parts = (
+        price_today(spread["rep_id"].unique(), tables, firm)
+        .sort(*key, "at")
+        .group_by(key, maintain_order=True)
+        .agg(
+            sum_if_all("credited_amount").alias("credited_amount_final"),
+            sum_if_all("pay_amount").alias("added_pay_amount_final"),
+            _c("attainment_before").first().alias("attainment_before_final"),
+            _c("split_weight").sum(),
+        )
+    )
+    none = pl.lit(0, dtype=pl.Decimal(18, 2))
+    of_close = ("added_pay_amount", "spiff_amount")
+    priced = (
+        spread.drop(
+            "credited_amount_final", "added_pay_amount_final", "attainment_before_final", "split_weight"
+        )
+        .join(parts, on=key, how="left", nulls_equal=True)
+        .with_columns(pl.when(_c("nth_part") == 0).then(c).otherwise(none).alias(c) for c in of_close)
+        .select(_c(name).cast(dtype) for name, dtype in placed.schema.items())
+    )
+    return pl.concat([placed.filter(~_c("is_spread")), priced]).sort(*GRAIN, "nth_part")
 
 
 def _describe_spans(

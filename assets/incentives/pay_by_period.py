@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from assets.incentives.guaranteed_pay import pay_without_deals
-from assets.incentives.paid_by_period import add_draws, add_variable_share, sum_if_all, sum_ledger
-from assets.incentives.pay_books import PayBooks
+from assets.incentives.paid_by_period import add_draws, add_variable_share, sum_ledger
+from assets.incentives.pay_books import PayBooks, sum_if_all
 from assets.incentives.period_rhythm import cut_into_parts, shape_bookings, shape_effort
 from assets.incentives.plans_today import DEAL_MEASURES, PLAN
 from assets.incentives.seller_periods import SPAN, prorate
@@ -151,7 +151,6 @@ def sum_earned(books: PayBooks) -> pl.DataFrame:
         spiff_amount=sum_if_all("spiff_amount"),
         unpriced_deals=is_unpriced.sum().cast(pl.Int64),
         has_no_rate=(is_unpriced & (_c("null_reason") == "no_fx_rate")).any(),
-        is_spread=_c("is_spread").any(),
     )
     hung = (
         pl.concat(
@@ -172,7 +171,6 @@ def sum_earned(books: PayBooks) -> pl.DataFrame:
         pl.when(_c("plan_id").is_null()).then(pl.lit("no_plan")),
         pl.when("has_no_rate").then(pl.lit("no_fx_rate")),
         pl.when(_c("unpriced_deals") > 0).then(pl.lit("unpriced_deal")),
-        pl.when("is_spread").then(pl.lit("credit_in_several_periods")),
         "base_pay_reason",
     )
     return (

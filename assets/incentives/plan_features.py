@@ -12,7 +12,8 @@ from assets.incentives.firm import list_quotas
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.plan_schedules import KEY, PlanBook, read_plan_book
 from assets.incentives.terms import list_terms
-from assets.methods.exact import as_money, whole_cents
+from assets.methods.disclosure import MIN_SELLERS
+from assets.methods.exact import UNIT, as_money, as_units, whole_cents, whole_units
 from assets.methods.plan_shape import describe_tiers
 from assets.table import table_asset
 from expectations.contracts.incentives import PLAN_FEATURES
@@ -24,6 +25,11 @@ PLAN_FLAGS: Final = (
     "is_retroactive", "is_accelerator", "is_cliff", "has_cap", "has_clawback", "has_contest", "is_all_variable",
 )  # fmt: skip
 """What may make a plan, or a tier of it, high-powered."""
+_OF_SELLERS: Final = (
+    "median_quota_amount", "tier_from_amount", "jump_amount", "base_rate", "accelerator_ratio", "leverage", "convexity",
+    "is_all_variable",
+)  # fmt: skip
+"""What follows from the quotas and the pay of a plan's sellers."""
 
 
 @table_asset(PLAN_FEATURES)
@@ -42,9 +48,13 @@ def plan_features(
     One row per plan version, component and tier, newest versions. Steps: compile the plan; take the median quota and target
     incentive of its sellers; describe tiers, jumps and convexity at that quota; add what else raises the stakes.
 
-    Do not assume that sellers face the median quota: a jump in money scales with each seller's own.
+    Do not assume that sellers face the median quota: a jump in money scales with each seller's own. Where fewer than five sellers
+    are on a plan version, what follows from their quotas and pay is blank: a median of so few is somebody's own.
     """
-    return describe_plans(plans, plan_components, plan_tiers, plan_assignments, quotas, spiffs, reps, company)
+    described = describe_plans(
+        plans, plan_components, plan_tiers, plan_assignments, quotas, spiffs, reps, company
+    )
+    return hide_few_sellers(described)
 
 
 def describe_plans(
@@ -57,12 +67,18 @@ def describe_plans(
     reps: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
-    """Rows of `marts/plan_features` in any order (10-definitions, plan_features). Tiers without a plan have no row."""
+    """Rows of `marts/plan_features` in any order (10-definitions, plan_features), nothing hidden. Tiers without a plan have no row.
+
+    `n_sellers` are those with a quota in the median, or those on the plan where they are fewer; `suppressed` marks rows of some
+    sellers but too few.
+    """
     c = pl.col
     book = read_plan_book(plans, plan_components, plan_tiers)
     newest = book.states.filter(c("known_until").is_null())
     terms = list_terms(plans, plan_assignments).filter(holds(Knowledge.AS_FINAL))
-    incentive = terms.group_by(_PLAN).agg(target_incentive=_median("target_incentive"))
+    incentive = terms.group_by(_PLAN).agg(
+        target_incentive=_median("target_incentive"), on_plan=c("rep_id").n_unique()
+    )
     keys = (
         book.rules.join(newest.select("state", *_PLAN), on="state")
         .join(_median_quotas(terms, quotas), on=[*_PLAN, "component"], how="left")
@@ -89,16 +105,21 @@ def describe_plans(
         .join(_contests(plans, spiffs, company), on=_PLAN, how="left")
         .join(_salaries(terms.lazy(), reps), on=_PLAN, how="left")
     )
-    lump = c("lump_bonus").fill_null(0)
-    # only what rates jump by is a share of target pay; a lump is money
-    by_rate = ((c("jump_amount") - lump).cast(pl.Float64) * c("share")).round(2).cast(pl.Decimal(18, 2))
     return rows.with_columns(
-        jump_amount=pl.when(c("share").is_null()).then("jump_amount").otherwise(by_rate + lump),
         product_id=pl.when(c("product_id") != "").then("product_id"),
         is_retroactive=c("tier_method") == "retroactive",
         has_cap=c("cap").is_not_null(),
         revenue_weight_share=c("revenue_weight_share").fill_null(1.0),
+        suppressed=c("n_sellers").is_between(1, MIN_SELLERS - 1).fill_null(value=False),
     ).select(c(name).cast(dtype) for name, dtype in PLAN_FEATURES.schema.items())
+
+
+def hide_few_sellers(features: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of `describe_plans` without what so few sellers' quotas and pay are behind; the plan's own terms stay."""
+    shown = [pl.when(~pl.col("suppressed")).then(name).alias(name) for name in (*_OF_SELLERS, "n_sellers")]
+    return features.with_columns(
+        *shown, null_reason=pl.when("suppressed").then(pl.lit("few_sellers")).otherwise("null_reason")
+    )
 
 
 def _newest(rows: pl.LazyFrame, key: list[str]) -> pl.LazyFrame:
@@ -125,30 +146,33 @@ def _median_quotas(terms: pl.DataFrame, quotas: pl.LazyFrame) -> pl.DataFrame:
             c("holds_until").is_null() | (c("period_start") < c("holds_until")),
         )
         .group_by(*_PLAN, "component")
-        .agg(quota_amount=_median("quota_amount"))
+        .agg(quota_amount=_median("quota_amount"), with_quota=c("rep_id").n_unique())
     )
 
 
 def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.DataFrame:
-    """Tiers of every schedule in money; shares of target pay become money at the median target incentive."""
+    """Tiers of every schedule in money, shares of target pay at the median target incentive; lumps are money as they are."""
     c = pl.col
     schedules = replace(
         book.schedules, rows=book.schedules.rows.join(newest.select("state"), on="state", how="semi")
     )
-    described = describe_tiers(keys.select(*KEY, "quota_amount"), schedules).drop(
-        "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
-    )
     is_factor = c("combine") == "multiplicative"
     is_target = (c("rate_basis") == "target").fill_null(value=False) | is_factor
-    incentive = c("target_incentive").cast(pl.Float64)
     # a factor has no weight: it is worth the whole target incentive while the others stand at their target
-    weight = pl.when(is_factor).then(1.0).otherwise(c("weight").cast(pl.Float64))
-    share = pl.when(~is_target).then(1.0).otherwise(incentive * weight / c("quota_amount").cast(pl.Float64))
-    shaped = described.join(keys, on=KEY).with_columns(share=share)
+    weight = pl.when(is_factor).then(pl.lit(UNIT, dtype=pl.Int64)).otherwise(whole_units(c("weight")))
+    target = whole_cents(c("target_incentive")) * weight.cast(pl.Int128)
+    worth = keys.with_columns(target_pay=as_units(pl.when(is_target).then(target)))
+    is_known = ~is_target | c("target_pay").is_not_null()
+    described = describe_tiers(worth.select(*KEY, "quota_amount", "target_pay"), schedules).drop(
+        "from_attainment", "rate", "is_retroactive", "is_accelerator", "has_cap"
+    )
+    money = ("jump_amount", "pay_at_double", "base_rate", "accelerator_ratio", "convexity", "is_cliff")
+    shaped = described.join(worth, on=KEY).with_columns(pl.when(is_known).then(c(n)).alias(n) for n in money)
     # a plan pays its components together; tiers of single products are alternatives, not additions
+    incentive = c("target_incentive").cast(pl.Float64)
     double = c("pay_at_double").cast(pl.Float64)
-    sums = (double * c("share")).filter(c("combine") == "additive")
-    factors = (double / c("quota_amount").cast(pl.Float64)).filter(is_factor)
+    sums = double.filter(c("combine") == "additive")
+    factors = (double / incentive).filter(is_factor)
     top = (
         shaped.filter(c("tier_number") == 1, c("product_id") == "")
         .sort("state", "component")
@@ -173,13 +197,13 @@ def _describe(keys: pl.DataFrame, book: PlanBook, newest: pl.DataFrame) -> pl.Da
             "tier_number",
             "tier_from_amount",
             "jump_amount",
-            pl.when(is_target).then("share").alias("share"),
-            (c("base_rate") * c("share")).round(8).alias("base_rate"),
+            "base_rate",
             "accelerator_ratio",
             "convexity",
             "is_cliff",
             pl.when(incentive > 0).then((pl.coalesce("cap", "pay") / incentive).round(8)).alias("leverage"),
             c("quota_amount").alias("median_quota_amount"),
+            pl.min_horizontal("on_plan", "with_quota").alias("n_sellers"),
             pl.coalesce(
                 "null_reason", pl.when(c("base_rate") == 0).then(pl.lit("base_rate_zero"))
             ).alias("null_reason"),

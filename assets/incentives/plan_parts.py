@@ -37,7 +37,7 @@ def list_parts(
     Returns:
         `case`, `slot` (from 0), `component`, `kind` (see `plan_total`), `state`, `quota_amount` (of the days that count; of the
         result's own period where a result counts), `target_units` (Int128, 1e-10 of money; null where rates are money),
-        `achieved` (Int128, 1e-10; null where credit counts), `grows` (priced piece by piece), `reason` (why the plan cannot be
+        `achieved` (Int128, 1e-10; null where credit counts), `grows` (priced piece by piece), `days_counted` of `days_in_period`, `reason` (why the plan cannot be
         priced, or null), `refused` (it contradicts itself), `known_at`, `assumed`.
     """
     c = pl.col
@@ -96,8 +96,8 @@ def list_parts(
             pl.when(broken.fill_null(value=False)).then(pl.lit(name)) for name, broken in reasons.items()
         ),
     ).select(
-        "case", "slot", "component", "kind", "state", "quota_amount", "target_units", "achieved", "grows", "reason",
-        "refused", "known_at", "assumed",
+        "case", "slot", "component", "kind", "state", "quota_amount", "target_units", "achieved", "grows", "days_counted",
+        "days_in_period", "reason", "refused", "known_at", "assumed",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ versions and which pieces of news count differs. Which exposure is published und
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -13,7 +14,6 @@ import polars as pl
 from assets.incentives.credits import HOUSE
 from assets.incentives.day_bounds import add_day_orders, widen_day_orders
 from assets.incentives.firm import Firm
-from assets.incentives.forecasts import History, add_forward, read_history
 from assets.incentives.knowledge import Knowledge, holds
 from assets.incentives.news_places import place_news
 from assets.incentives.pay_periods import find_periods
@@ -34,9 +34,21 @@ _SPAN: Final = ("rep_id", "component", *_COUNTED)
 _WHOLE_SPAN: Final = ("rep_id", *_COUNTED)
 
 
-def price_credits(
-    own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge, history: History | None = None
-) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What credits added to their sellers' pay.
+
+    Attributes:
+        rows: one per grain and `at`: `position` (number), the columns of `price_positions`, the terms and the pay period,
+            `credit_before`, `known_at_latest`, `assumed`, and as known `emcr_lowest`, `emcr_highest`.
+        news: what was told of credit, on the days it stands on (see `news_places`).
+    """
+
+    rows: pl.DataFrame
+    news: pl.LazyFrame
+
+
+def price_credits(own: pl.LazyFrame, news: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> Prices:
     """Price what every credit added to its seller's pay.
 
     Args:
@@ -46,11 +58,6 @@ def price_credits(
         news: from `credits.tell_news`; as final with `known` null.
         firm: from `read_firm`.
         knowledge: which versions count; as known at `at`.
-        history: past periods of every seller; without it those that the news tell of.
-
-    Returns:
-        One row per grain and `at`: the columns of `price_positions`, the terms and the pay period, `credit_before`,
-        `known_at_latest`, `assumed`, and as known `emcr_lowest`, `emcr_highest`, `emcr_forward`, `forward_null_reason`.
     """
     own, news = (frame.collect().lazy() for frame in (own, news))
     places = pl.concat([own.select(PLACE), news.select(PLACE)])
@@ -58,14 +65,12 @@ def price_credits(
     positions = find_segments(_place_credits(own, terms.lazy(), firm, knowledge), firm.terms, knowledge)
     placed = place_news(news, terms, firm, knowledge)
     positions, told = _count_news(positions, placed, firm, _SPAN)
-    ready = _find_schedules(_add_credit_before(positions, told), firm, knowledge)
+    ready = _find_schedules(_add_credit_before(positions, told, knowledge), firm, knowledge)
     priced = price_positions(ready.lazy(), firm.book.schedules).collect()
     priced = priced.with_columns(pl.col("added_pay").cast(pl.Float64))
-    if knowledge is Knowledge.AS_FINAL:
-        return _add_joint(priced, ready, placed, firm, knowledge)
-    priced = add_day_orders(priced, ready, told, firm)
-    joint = _add_joint(priced, ready, placed, firm, knowledge)
-    return add_forward(joint, history or read_history([(None, placed)], firm), firm)
+    if knowledge is Knowledge.AS_KNOWN:
+        priced = add_day_orders(priced, ready, told, firm)
+    return Prices(_add_joint(priced, ready, placed, firm, knowledge), placed)
 
 
 def _place_credits(own: pl.LazyFrame, terms: pl.LazyFrame, firm: Firm, knowledge: Knowledge) -> pl.DataFrame:
@@ -159,12 +164,15 @@ def _count_news(
     return positions.join(spans, on=by, how="left", nulls_equal=True, maintain_order="left"), told.collect()
 
 
-def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    """s, without what the deal itself told early; null where a credit before has no rate."""
+def _add_credit_before(positions: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) -> pl.DataFrame:
+    """s, as known without what the deal itself told early; null where a credit before has no rate.
+
+    As final, parts of a deal that counted earlier (at invoice or cash) were credited when the later ones came.
+    """
     c = pl.col
     told = told.rename({"amount": "credited_amount"})
     summed = sum_credit_before(positions.lazy(), told.lazy(), ["span"], time="at", known="known").collect()
-    ours = _sum_own_early(positions, told)
+    ours = _sum_own_early(positions, told if knowledge is Knowledge.AS_KNOWN else told.clear())
     has_gap = told.filter(c("credited_amount").is_null())
     if has_gap.height:
         counted = has_gap.with_columns(credited_amount="pieces")

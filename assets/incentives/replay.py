@@ -22,6 +22,8 @@ from assets.incentives.totals import total_steps
 from assets.methods.commission import measure_curves
 from assets.methods.day_orders import EXACT_UP_TO
 from assets.methods.exact import UNIT, whole_cents, whole_units
+from assets.methods.measured_pay import share_out
+from assets.methods.plan_total import ADDITIVE
 
 CASE: Final = (
     "rep_id", "opportunity_id", "at", "time_known", "period_start", "period_end", "counts_from", "counts_until",
@@ -79,6 +81,9 @@ def _list_pieces(cases: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) 
         {"opportunity_id": "other", "at": "other_at", "on": "other_on", "time_known": "other_timed"}
     )
     precedes = (c("other_at") < c("at")) | ((c("other_at") == c("at")) & (c("other") < c("opportunity_id")))
+    # as final, parts of the deal that counted earlier stand before the later ones
+    is_earlier_part = c("other_at") < c("at") if knowledge is Knowledge.AS_FINAL else pl.lit(value=False)
+    is_other = (c("other") != c("opportunity_id")) | is_earlier_part
     is_loose = (
         ~c("time_known") & ~c("other_timed") & (c("on") == c("other_on"))
         if knowledge is Knowledge.AS_KNOWN
@@ -88,7 +93,7 @@ def _list_pieces(cases: pl.DataFrame, told: pl.DataFrame, knowledge: Knowledge) 
         cases.lazy()
         .select("case", "span", "opportunity_id", "at", "on", "time_known")
         .join(other, on="span")
-        .filter(c("other") != c("opportunity_id"), c("known").is_null() | (c("known") <= c("at")))
+        .filter(is_other, c("known").is_null() | (c("known") <= c("at")))
         .with_columns(precedes=precedes, is_loose=is_loose)
         .filter(c("precedes") | c("is_loose"))
         .group_by(
@@ -222,11 +227,27 @@ def _replay(
     points = measure_curves(
         _list_points(orders, laid_out, steps, parts).lazy(), firm.book.schedules, "start", "stop"
     ).collect()
+    points = _share_results_out(points, parts)
     # credit of a component that the plan does not have moves nothing: it need not have a rate
     counted = laid_out.join(parts, on=["case", "component"], how="semi")
     gaps = counted.group_by("order").agg(has_gap=(c("gaps").sum() != 0))
     known = orders.join(gaps, on="order", how="left").with_columns(c("has_gap").fill_null(value=False))
     return total_steps(points, known, parts, steps, cases)
+
+
+def _share_results_out(points: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Points whose pay is for a result of the whole period: the days that count have their share of it."""
+    c = pl.col
+    measured = parts.filter(c("achieved").is_not_null(), c("kind") == ADDITIVE)
+    days = ("days_counted", "days_in_period")
+    by_rate, by_lump = share_out(
+        c("stop_by_rate"), c("stop_by_lump"), is_target=c("target_units").is_not_null(), days=days[0], of=days[1]
+    )  # fmt: skip
+    return (
+        points.join(measured.select("case", "slot", *days), on=["case", "slot"], how="left")
+        .with_columns(stop_by_rate=by_rate, stop_by_lump=by_lump)
+        .drop(days)
+    )
 
 
 def _list_orders(cases: pl.DataFrame, pieces: pl.DataFrame) -> pl.DataFrame:

@@ -6,6 +6,7 @@ time of day the day is the company's. How credit is priced does not belong here 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -93,7 +94,7 @@ def find_terms(
     """
     asked = list(dict.fromkeys((*PLACE, seen)))
     distinct = places.select(asked).drop_nulls().unique().with_row_index("place").collect().lazy()
-    zones = sorted(set(terms["timezone"].drop_nulls()) & available_timezones())
+    zones = sorted(set(terms["timezone"].drop_nulls().unique()) & _list_zones())
     narrow = terms.lazy().select(
         "term", "rep_id", "timezone", "holds_from", "holds_until", "known_from", "known_until"
     )
@@ -121,6 +122,12 @@ def find_terms(
         .with_columns(pl.coalesce("on", company_day).alias("on"))
         .collect()
     )
+
+
+@cache
+def _list_zones() -> set[str]:
+    """Reading them walks a folder."""
+    return available_timezones()
 
 
 def local_date(time: pl.Expr, zone: str) -> pl.Expr:

@@ -191,14 +191,12 @@ def compare_survival_by_seller(rows: pl.DataFrame) -> float | None:
         p of the log-rank score with cluster-robust variance; None with fewer than two groups, no event, or no more sellers
         than groups.
     """
-    cells, sellers, times = (
-        np.unique(rows[name].to_numpy(), return_inverse=True) for name in ("cell", "seller", "duration")
+    (group, groups), (seller, people), (time, days) = (
+        _renumber(rows[name].to_numpy()) for name in ("cell", "seller", "duration")
     )
     event = rows["cause"].to_numpy() == 1
-    groups, people, days = len(cells[0]), len(sellers[0]), len(times[0])
     if groups < 2 or not event.any() or people <= groups:
         return None
-    group, seller, time = cells[1], sellers[1], times[1]
     at_risk = np.bincount(time * groups + group, minlength=days * groups).reshape(days, groups)
     at_risk = at_risk[::-1].cumsum(axis=0)[::-1]
     total = at_risk.sum(axis=1)
@@ -226,3 +224,9 @@ def compare_survival_by_seller(rows: pl.DataFrame) -> float | None:
         return None
     inverse = np.linalg.pinv(spread)
     return float(chdtrc(np.linalg.matrix_rank(spread), score @ inverse @ score))
+
+
+def _renumber(values: np.ndarray) -> tuple[Integers, int]:
+    """Whole numbers >= 0 as their places among the different ones, and how many those are; nothing is sorted."""
+    there = np.bincount(values) > 0
+    return (np.cumsum(there) - 1)[values], int(there.sum())

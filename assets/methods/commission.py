@@ -288,15 +288,24 @@ def _thresholds(k_range: range) -> Iterator[pl.Expr]:
     yield from (pl.col(f"_edge_{k}").cast(pl.Int128) * quota for k in k_range if k > 0)
 
 
-def _scale(by_rate: pl.Expr) -> pl.Expr:
-    """Shares of target pay as money: K C / Q, half up to 1e-18 in parts that stay within 127 bits.
+def scale_by_target(by_rate: pl.Expr, target: pl.Expr, quota: pl.Expr) -> pl.Expr:
+    """Shares of target pay as money: K C / Q, half up to 1e-18 in parts that stay within 127 bits; unchanged without a target.
 
     What a half cent or half a unit of EMCR decides is a whole number of 1e-18, so this rounding decides nothing.
+
+    Args:
+        by_rate: C by rates in 1e-18 of money, Int128.
+        target: K in 1e-10 of money, Int128.
+        quota: Q in cents.
     """
-    target, quota = pl.col("_target"), pl.col("_q").cast(pl.Int128) * UNIT
-    whole = by_rate // quota
-    scaled = whole * target + divide_half_up((by_rate - whole * quota) * target, quota)
+    by = quota.cast(pl.Int128) * UNIT
+    whole = by_rate // by
+    scaled = whole * target + divide_half_up((by_rate - whole * by) * target, by)
     return pl.when(target.is_null()).then(by_rate).otherwise(scaled)
+
+
+def _scale(by_rate: pl.Expr) -> pl.Expr:
+    return scale_by_target(by_rate, pl.col("_target"), pl.col("_q"))
 
 
 def _pay_at(credit: pl.Expr, k_range: range) -> pl.Expr:

@@ -2,12 +2,13 @@
 
 Every number shown is a constant, every published sum an equation, every hidden number an unknown that is not negative. The
 least and the largest value that an unknown can take are all that can be known of it (Fischetti and Salazar 2001). Which
-numbers deserve protection is not decided here.
+numbers deserve protection is decided where they are published; how many people are too few is the same everywhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,10 @@ from scipy.sparse.csgraph import connected_components
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+MIN_SELLERS: Final = 5
+MIN_ACCOUNTS: Final = 10
+"""Fewer sellers, or customers, than this are too few to show a number of."""
 
 _SLACK = 1e-6
 

@@ -63,6 +63,7 @@ class EventStudy:
         relative: (k,) relative periods, rising, `REFERENCE` included.
         periods: k contrasts with the reference period; that of the reference itself is 0 by construction.
         average: mean over the periods from 0 on, weighted by treated observations.
+        treated_mean: mean outcome of treated units over the same observations; less `average`, what it would have been unchanged.
         pre_trend_p: Wald test (F, clustered) that all periods before the reference are 0; NaN where there are none.
         n: observations (sum of weights). n_treated, n_compared: units of each kind.
     """
@@ -70,6 +71,7 @@ class EventStudy:
     relative: Ints
     periods: tuple[Contrast, ...]
     average: Contrast
+    treated_mean: float
     pre_trend_p: float
     n: float
     n_treated: int
@@ -113,12 +115,16 @@ def fit_event_study(rows: EventRows, level: float = 0.95) -> EventStudy:
         else _contrast(fit.estimate, fit.covariance, w, fit.freedom, level)
         for r, w in zip(relative, periods, strict=True)
     )
-    average = _contrast(fit.estimate, fit.covariance, _weigh(own[:, 1] >= 0, share), fit.freedom, level)
+    after = _weigh(own[:, 1] >= 0, share)
+    average = _contrast(fit.estimate, fit.covariance, after, fit.freedom, level)
+    totals = np.bincount(where, weights=(rows.weight * rows.outcome)[treated], minlength=len(cells))
+    means = totals[~is_reference] / weights[~is_reference]
     before = [w for r, w in zip(relative, periods, strict=True) if r < REFERENCE and w.any()]
     return EventStudy(
         relative=relative,
         periods=contrasts,
         average=average,
+        treated_mean=float(after @ means) if after.any() else float("nan"),
         pre_trend_p=_test_zero(fit.estimate, fit.covariance, before, fit.freedom),
         n=float(rows.weight.sum()),
         n_treated=counts[0],

@@ -3,7 +3,8 @@
     rate_basis credit   pay = C(achieved): money per unit of the measure
     rate_basis target   pay = target x f(achieved / quota), f piecewise linear with the tiers' rates as slopes
 
-Tiers, gate and lumps as in `commission`; a measure has more decimals than money, so it is counted in units of 1e-8.
+A result belongs to its whole pay period: a part of the period is paid its share by days (see `share_out`). Tiers, gate and
+lumps as in `commission`; a measure has more decimals than money, so it is counted in units of 1e-8.
 """
 
 from __future__ import annotations
@@ -12,9 +13,26 @@ from typing import Final
 
 import polars as pl
 
-from assets.methods.exact import UNIT, whole_cents, whole_units
+from assets.methods.exact import CENT, UNIT, whole_cents, whole_units
+from assets.methods.pay_curve import prorate
 
 TIER_COLUMNS: Final = ("tier", "from_attainment", "rate", "lump_bonus")
+
+
+def share_out(
+    by_rate: pl.Expr, by_lump: pl.Expr, *, is_target: pl.Expr, days: str, of: str
+) -> tuple[pl.Expr, pl.Expr]:
+    """What the result of a whole pay period pays in some `days` `of` it.
+
+    Args:
+        by_rate: earned by rates, Int128; as a share of target pay where `is_target`, which comes shared out by days itself.
+        by_lump: earned by lumps, Int128 money.
+        is_target: whether rates are shares of target pay.
+        days: column of whole numbers; null is the whole period.
+        of: column of whole numbers.
+    """
+    shared = (prorate(whole, days, of) for whole in (by_rate, by_lump))
+    return pl.when(is_target).then(by_rate).otherwise(next(shared)), next(shared)
 
 
 def pay_measures(results: pl.LazyFrame, tiers: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
@@ -23,7 +41,7 @@ def pay_measures(results: pl.LazyFrame, tiers: pl.LazyFrame, key: tuple[str, ...
     Args:
         results: one row per `row` (integer): `key`, `achieved` Decimal(18,8), `quota_amount` Decimal(18,2) (null: none),
             `tier_method`, `rate_basis`, `target` Float64 (target incentive x weight; null: unknown), `gate_attainment`,
-            `gate_from`.
+            `gate_from`; `days` of `period_days` are paid (null: all), for which `target` comes shared out.
         tiers: `key` and `TIER_COLUMNS`, rising.
         key: columns that name a ladder of tiers.
 
@@ -84,10 +102,12 @@ def pay_measures(results: pl.LazyFrame, tiers: pl.LazyFrame, key: tuple[str, ...
     )
     is_target = c("rate_basis") == "target"
     curve = c("slices").cast(pl.Float64) / (c("_quota").cast(pl.Float64) * 1e16)
-    lumps = c("lumps").cast(pl.Float64) / 100
-    money = (
-        pl.when(is_target).then(c("target") * curve).otherwise(c("slices").cast(pl.Float64) / 1e24) + lumps
+    by_rate, by_lump = share_out(
+        c("slices"), c("lumps") * CENT, is_target=is_target, days="days", of="period_days"
     )
+    money = pl.when(is_target).then(c("target") * curve).otherwise(
+        by_rate.cast(pl.Float64) / 1e24
+    ) + by_lump.cast(pl.Float64) / (CENT * 100)
     return rows.join(earned, on="row", how="left").select(
         "row",
         curve=pl.when(is_target).then(curve),

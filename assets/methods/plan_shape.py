@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from assets.methods.commission import Schedules, price_positions
+from assets.methods.commission import Schedules, price_positions, scale_by_target
 from assets.methods.exact import (
     CENT,
     MONEY,
@@ -20,6 +20,7 @@ from assets.methods.exact import (
     round_to_cents,
     whole_cents,
 )
+from assets.methods.pay_curve import target_units
 
 TIER_COLUMNS: Final = {
     "tier_number": pl.Int64(),
@@ -48,7 +49,8 @@ def describe_tiers(plans: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
     """Tiers, jumps and convexity of plans at a typical quota.
 
     Args:
-        plans: one row per plan: `schedules.key` and `quota_amount` Decimal(18,2), nullable, usually the median.
+        plans: one row per plan: `schedules.key`, `quota_amount` Decimal(18,2), nullable, usually the median; optional
+            `target_pay` Decimal(38,10), target incentive x weight where rates are shares of it (null: money per credit).
         schedules: from `compile_schedules`.
 
     Returns:
@@ -62,18 +64,22 @@ def describe_tiers(plans: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
     """
     key = list(schedules.key)
     quota = whole_cents(pl.col("quota_amount"))
+    target = target_units(plans.columns)
+    share = (target.cast(pl.Float64) / 1e10 / pl.col("quota_amount").cast(pl.Float64)).fill_null(1.0)
     priced = _pay_at_quota(plans, schedules)
     parts = []
     for k in range(schedules.depth):
         edge, step, lump = (pl.col(f"_{name}_{k}").cast(pl.Int128) for name in ("edge", "step", "lump"))
         rate = pl.sum_horizontal(pl.col(f"_step_{j}").cast(pl.Int64) for j in range(k + 1))
         amount = edge * (quota if k else quota.fill_null(0))  # the first tier starts at 0 whatever the quota
-        notch = pl.when("_retroactive").then(step * amount).otherwise(pl.lit(0, dtype=pl.Int128))
+        # only what rates pay is a share of target pay; a lump is money
+        by_rate = scale_by_target(step * amount, target, quota)
+        notch = pl.when("_retroactive").then(by_rate).otherwise(pl.lit(0, dtype=pl.Int128))
         jump = notch + lump * CENT if k else lump * CENT
         is_bend = edge < 2 * UNIT if k else pl.lit(value=False)
         bend = (
             pl.when(is_bend)
-            .then(step * (2 * UNIT * quota - amount) + jump)
+            .then(scale_by_target(step * (2 * UNIT * quota - amount), target, quota) + jump)
             .otherwise(pl.lit(0, dtype=pl.Int128))
         )
         part = schedules.rows.join(plans, on=key, maintain_order="left").select(
@@ -87,7 +93,8 @@ def describe_tiers(plans: pl.DataFrame, schedules: Schedules) -> pl.DataFrame:
             is_accelerator=(step > 0) if k else pl.lit(value=False),
             has_cap=pl.col("_cap").is_not_null(),
             top_rate=pl.sum_horizontal(pl.col(f"_step_{j}") for j in range(schedules.depth)).cast(pl.Float64)
-            / UNIT,
+            / UNIT
+            * share,
             bend=bend.cast(pl.Float64) / (CENT * 100),
         )
         parts.append(part.filter(pl.col("from_attainment").is_not_null() | (pl.col("tier_number") == 1)))

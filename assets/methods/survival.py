@@ -69,7 +69,6 @@ def fit_kaplan_meier(
         .with_columns(_deviation=pl.col("_variance").sqrt() / pl.col("survival").log().abs())
         .with_columns(*_interval("survival", level))
         .select(*by, "time", *SURVIVAL_COLUMNS)
-        .sort(*by, "time")
     )
 
 
@@ -136,14 +135,14 @@ def fit_cumulative_incidence(
             .with_columns(*_interval("incidence", level))
             .select(*by, "cause", "time", *INCIDENCE_COLUMNS)
         )
-    return pl.concat(parts).sort(*by, "cause", "time")
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort(*by, "cause", "time")
 
 
 def read_horizons(steps: pl.LazyFrame, by: Sequence[str], horizons: Sequence[int]) -> pl.LazyFrame:
     """Read fitted steps at fixed horizons.
 
     Args:
-        steps: from `fit_kaplan_meier`, or from `fit_cumulative_incidence` with "cause" among `by`.
+        steps: from `fit_kaplan_meier`, or from `fit_cumulative_incidence` with "cause" among `by`; times rise within a group.
         by: columns of the group.
         horizons: >= 0, in the unit of the durations.
 
@@ -160,8 +159,8 @@ def read_horizons(steps: pl.LazyFrame, by: Sequence[str], horizons: Sequence[int
     wanted = pl.LazyFrame({"horizon": list(horizons)}).select(pl.col("horizon").cast(names["time"]))
     last = pl.col("time").max().alias("_last")
     groups = steps.group_by(*by).agg(last) if by else steps.select(last)
-    known = steps.drop("events", "at_risk").sort("time")
-    waiting = steps.select(*by, "time", "at_risk").sort("time")
+    known = steps.drop("events", "at_risk")
+    waiting = steps.select(*by, "time", "at_risk")
     is_seen = (pl.col("horizon") <= pl.col("_last")) | (pl.col(free) <= _SLACK)
     look_up = partial(
         pl.LazyFrame.join_asof, left_on="horizon", right_on="time", by=keys, check_sortedness=False

@@ -23,3 +23,29 @@ def owner_intensity(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
         .agg((_c("emcr") * _UNIT).round().cast(pl.Int64).sum().alias("_sum"), pl.len().alias("_deals"))
         .select("owner_rep_id", "month", owner_emcr=(_c("_sum") / _c("_deals") / _UNIT).round(8))
     )
+
+
+def add_owner_intensity(
+    rows: pl.LazyFrame, deal_outcomes: pl.LazyFrame, moment: str, timezone: str
+) -> pl.LazyFrame:
+    """Add `owner_emcr`: how strongly `owner_rep_id` was paid for selling in the calendar month of a moment.
+
+    Args:
+        rows: `owner_rep_id` and `moment` (Datetime, UTC).
+        deal_outcomes: the mart.
+        moment: column of `rows`.
+        timezone: whose months.
+
+    Returns:
+        The rows in any order; null where the owner closed no deal with an EMCR in that month.
+    """
+    month = _c(moment).dt.convert_time_zone(timezone).dt.strftime("%Y-%m")
+    return (
+        rows.with_columns(_month=month)
+        .join(
+            owner_intensity(deal_outcomes).rename({"month": "_month"}),
+            on=["owner_rep_id", "_month"],
+            how="left",
+        )
+        .drop("_month")
+    )

@@ -12,7 +12,7 @@ from assets.company import Company
 from assets.storage import Version
 from assets.table import table_asset
 from expectations.contracts import SOURCES, quality
-from expectations.model import Table
+from expectations.model import Kind, Table
 
 _DOOR_COUNTS = ("rows_in", "rejected", "deduplicated", "not_yet", "filtered", "vanished")
 
@@ -21,7 +21,7 @@ _CONTRADICTED = {"complaint": "complaints", "feedback": "feedback", "refund": "s
 
 
 def count_broken_references(table: Table, tables: Mapping[str, pl.LazyFrame]) -> dict[str, int | None]:
-    """Rows per reference column whose value no row of the referenced table has; None where that table is absent."""
+    """Values per reference column that no row of the referenced table has; None where that table is absent."""
     frame = tables[table.name]
     counts: dict[str, int | None] = {}
     for reference in table.references:
@@ -30,6 +30,8 @@ def count_broken_references(table: Table, tables: Mapping[str, pl.LazyFrame]) ->
             counts[reference.column] = None
             continue
         known = target.select(pl.col(reference.target).alias("_id")).unique()
+        if table.by_name[reference.column].kind is Kind.LIST:
+            frame = frame.explode(reference.column, empty_as_null=True)
         used = (
             frame.group_by(pl.col(reference.column).alias("_id"))
             .len("rows")

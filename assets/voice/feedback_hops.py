@@ -7,7 +7,7 @@ import polars as pl
 from assets.company import Company
 from assets.table import table_asset
 from assets.voice.hops import follow_feedback
-from assets.voice.separation import add_separation
+from assets.voice.separation import add_owners
 from expectations.contracts.evidence import FEEDBACK_HOPS
 
 
@@ -31,8 +31,8 @@ def feedback_hops(
     One row per feedback item and hop it entered, key `feedback_id`, `hop`. First occurrences are lined up on the way
     expressed - captured - triaged - decided - shipped - told back; `board_seen` runs beside it from capture. Skipped hops
     have no row and are counted; an item still waiting is a censored row to the end of observation; a declined item ends
-    hop `shipped` with its refusal as `outcome`. `separation_at_capture` is how far the customer's owner stood from the board on
-    the day of the capture. Do not average `days` over items that have left, and do not take hop
+    hop `shipped` with its refusal as `outcome`. `owner_rep_id` looked after the customer on the day the hop was entered;
+    `separation_at_capture` is how far the customer's owner stood from the board on the day of the capture. Do not average `days` over items that have left, and do not take hop
     `captured` for all that was said: what was never written down is not in the data.
     """
     hops = follow_feedback(
@@ -45,7 +45,7 @@ def feedback_hops(
         deals=deals,
         company=company,
     )
-    return add_separation(
+    return add_owners(
         hops,
         feedback=feedback,
         deals=deals,

@@ -61,14 +61,19 @@ def follow_feedback(
     events = feedback_events.filter(_c("occurred_at") < observation_end(company, "feedback_events"))
     recorded = set(events.select(_c("hop").unique()).collect()["hop"].drop_nulls())
     has_board = BOARD in recorded or not board_reports.limit(1).collect().is_empty()
-    items = _gather_moments(
-        feedback=feedback,
-        events=events,
-        board_reports=board_reports,
-        themes=themes,
-        customer_events=customer_events,
-        deals=deals,
-        company=company,
+    # a row per item, worked out once: every hop below is cut from it
+    items = (
+        _gather_moments(
+            feedback=feedback,
+            events=events,
+            board_reports=board_reports,
+            themes=themes,
+            customer_events=customer_events,
+            deals=deals,
+            company=company,
+        )
+        .collect()
+        .lazy()
     )
     end = observation_end(company, "feedback_events")
     hops = [_left(items, i) for i, hop in enumerate(WAY) if hop == "captured" or (i > 1 and hop in recorded)]

@@ -1,4 +1,4 @@
-"""How far from the board the person stood who looked after the customer when something was written down."""
+"""Who looked after the customer while something waited, and how far from the board that person stood."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def place_people(reporting_lines: pl.LazyFrame) -> pl.DataFrame:
     return measure_distances(newest(lines, "_line").drop("_line").collect())
 
 
-def add_separation(
+def add_owners(
     hops: pl.LazyFrame,
     *,
     feedback: pl.LazyFrame,
@@ -29,23 +29,32 @@ def add_separation(
     reporting_lines: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
-    """Add `separation_at_capture` to the rows of `feedback_hops`.
+    """Add `owner_rep_id` and `separation_at_capture` to the rows of `feedback_hops`.
 
-    It is the distance to the board of the account's owner on the local day of the capture; where nobody is assigned, of the
-    seller of the deal; null where neither has a path.
+    The owner is the account's on the local day on which the item entered the hop, the separation the distance to the board of its
+    owner on the day of the capture; where nobody is assigned, the seller of the deal stands in. Null where there is neither, or
+    no path.
     """
-    directory = Directory.of(accounts, company)
-    captured = _c("captured_at").dt.convert_time_zone(company.timezone).dt.date()
+    held = held_assignments(account_assignments, Directory.of(accounts, company))
+
+    def day(moment: str) -> pl.Expr:
+        return _c(moment).dt.convert_time_zone(company.timezone).dt.date()
+
+    sold = hops.join(deals.select("opportunity_id", "rep_id"), on="opportunity_id", how="left")
     items = (
-        hops.select("feedback_id", "account_id", "opportunity_id")
+        sold.select("feedback_id", "account_id", "rep_id")
         .unique()
-        .join(feedback.select("feedback_id", _captured_on=captured), on="feedback_id", how="left")
-        .join(deals.select("opportunity_id", "rep_id"), on="opportunity_id", how="left")
+        .join(feedback.select("feedback_id", _day=day("captured_at")), on="feedback_id", how="left")
     )
-    owned = owner_on(items, held_assignments(account_assignments, directory), "_captured_on").with_columns(
-        owner_rep_id=pl.coalesce("owner_rep_id", "rep_id")
+    placed = find_distance(
+        _find_owner(items, held, "_day"), place_people(reporting_lines).lazy(), "owner_rep_id", "_day"
     )
-    placed = find_distance(owned, place_people(reporting_lines).lazy(), "owner_rep_id", "_captured_on")
-    return hops.join(
-        placed.select("feedback_id", separation_at_capture="distance"), on="feedback_id", how="left"
+    return (
+        _find_owner(sold.with_columns(_day=day("entered_at")), held, "_day")
+        .drop("_day", "rep_id")
+        .join(placed.select("feedback_id", separation_at_capture="distance"), on="feedback_id", how="left")
     )
+
+
+def _find_owner(rows: pl.LazyFrame, held: pl.LazyFrame, day: str) -> pl.LazyFrame:
+    return owner_on(rows, held, day).with_columns(owner_rep_id=pl.coalesce("owner_rep_id", "rep_id"))

@@ -43,6 +43,7 @@ OUTCOMES: tuple[Column, ...] = (
     Column("discount_share", Kind.ESTIMATE, "1 - amount / list amount.", "share of 1"),
     Column("cycle_days", Kind.COUNT, "Days from creation to close.", "days"),
     Column("touches_30d", Kind.COUNT, "Outbound activities on the account in the 30 days before the close.", "activities"),
+    Column("touches_after_refusal_30d", Kind.COUNT, "Those of `touches_30d` made although the customer had refused contact (`opted_out`).", "activities"),
     Column("month_end", Kind.FLAG, "Whether the deal closed in the last five calendar days of the month."),
     Column("period_end_close", Kind.FLAG, "Whether the deal closed in the last five days of the pay period."),
     Column("account_known", Kind.FLAG, "Whether the account exists in `accounts`."),
@@ -84,6 +85,13 @@ OUTCOMES: tuple[Column, ...] = (
         rows="Rows of the finished table.",
     ),
     Column("rows_with_reason", Kind.COUNT, "Rows concerned.", "rows"),
+    *words(
+        Kind.ESTIMATE,
+        "days",
+        days_kept="Mean days that customers were kept out of the horizon's (area under `survival`): a difference is in days, and needs no proportional hazards.",
+        days_kept_lo="Lower end of the 95 % interval of `days_kept`.",
+        days_kept_hi="Upper end of the 95 % interval of `days_kept`.",
+    ),
     *share(
         survival="Kaplan-Meier probability of not having churned by the horizon, other exits censored.",
         survival_lo="Lower end of the 95 % log-log interval of `survival`.",

@@ -33,6 +33,7 @@ REPORTS: tuple[Column, ...] = (
     Column("stale_since", Kind.TIMESTAMP, "When the rows were read that stand in for a blocked source (`on_block: stale`); null: as fresh as the run.", "UTC"),
     Column("max_contradiction_share", Kind.ESTIMATE, "Configured share of contradicted rows that blocks.", "share of 1", minimum=0, maximum=1),
     # ---- board ------------------------------------------------------------------------------------------------------------
+    Column("chapter", Kind.CATEGORY, "Part of the story that the page tells.", values=("intensity", "rhythm", "style", "outcomes", "distance", "heard late")),
     Column("measure_name", Kind.TEXT, "What is measured."),
     Column("position", Kind.COUNT, "Place on the page.", minimum=1, maximum=15),
     Column("measure_value", Kind.ESTIMATE, "Value in the measure's unit."),

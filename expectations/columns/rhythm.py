@@ -50,8 +50,8 @@ RHYTHM: tuple[Column, ...] = (
     Column("threshold", Kind.RATE, "Attainment around which periods may bunch.", "share of quota", minimum=0),
     category(
         "threshold_kind",
-        "What pay does there: notch (a tier reprices all credit), lump, gate: it jumps; drop: it falls; accelerator, decelerator: each further unit pays more, less; quota: nothing, it is only the quota; placebo: nothing at all; mixed: plans differ.",
-        "notch lump gate drop accelerator decelerator quota placebo mixed",
+        "What pay does there: notch (a tier reprices all credit), lump, gate: it jumps; drop: it falls; accelerator, decelerator: each further unit pays more, less; cap: none pays any more, at an attainment that goes by the quota (here the median; each period is counted as far from it as it ended from its own); quota: nothing, it is only the quota; placebo: nothing at all; mixed: plans differ.",
+        "notch lump gate drop accelerator decelerator cap quota placebo mixed",
     ),
     category("predicted_side", "Where pay alone would make periods end: at or above the threshold, at or below it, or nowhere in particular.", "above below none"),
     Column("is_placebo", Kind.FLAG, "Whether nothing changes at the threshold: excess there is noise or another threshold's."),

@@ -56,7 +56,7 @@ VOICE: tuple[Column, ...] = (
     ),
     *share(
         seller_capture_rate="`needs_by_sellers` over `needs_estimate`.",
-        seller_capture_rate_lo="Lower end of its 95 % interval.",
+        seller_capture_rate_lo="Lower end of its 95 % interval: of the share of these needs that sellers heard, not of the chance of a next one.",
         seller_capture_rate_hi="Upper end of its 95 % interval.",
         met_365d="`needs_met` over `needs_watched`.",
         met_365d_lo="Lower end of the 95 % Wilson interval.",
@@ -117,4 +117,12 @@ VOICE: tuple[Column, ...] = (
     ),
     Column("composite_parts", Kind.COUNT, "Parts of the composite that the firm's sources can tell.", "parts", minimum=0),
     *share(composite_weight="Weight of each of these parts in the composite."),
+    # ---- lead and lag -----------------------------------------------------------------------------------------------------
+    Column("link", Kind.CATEGORY, "Which stages the two series belong to, in the claimed order.", values=("pay to behaviour", "behaviour to outcome", "pay to outcome")),
+    category("leading_series", "Series whose past is looked at.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
+    category("following_series", "Series that is to be told from it.", "revenue_weight_share emcr_mean style_composite churn_rate complaint_rate"),
+    Column("lag_quarters", Kind.COUNT, "Quarters that `leading_series` lies before `following_series`.", "quarters", minimum=1),
+    Column("is_claimed_order", Kind.FLAG, "Whether the row runs as the claim has it: pay before behaviour before outcome; the other rows run back."),
+    Column("teams", Kind.COUNT, "Teams compared.", "teams", minimum=0),
+    Column("lead_null_reason", Kind.TEXT, "Why there is no estimate: too_few_units (under 8 teams), too_few_periods (under 6 quarters with their past known), no_variation, few_people."),
 )  # fmt: skip

@@ -13,11 +13,11 @@ BOARD_SCORECARD = Table(
     key=("organisation", "quarter", "position"),
     columns=pick(
         VOCABULARY,
-        "organisation!! quarter!! position!! measure_name!! measure_value measure_lo measure_hi measure_unit change_value n mature_share "
+        "organisation!! quarter!! position!! chapter!! measure_name!! measure_value measure_lo measure_hi measure_unit change_value n mature_share "
         "quality_grade!! evidence_level!! suppressed!! sentence!!",
     ),
     audience=Audience.WIDE,
-    query="SELECT measure_name, measure_value, measure_lo, measure_hi, sentence FROM marts.board_scorecard ORDER BY position",
+    query="SELECT chapter, measure_name, measure_value, measure_lo, measure_hi, sentence FROM marts.board_scorecard ORDER BY position",
     do_not="Do not quote a number without its sentence: the sentence carries the interval and the evidence level.",
 )
 

@@ -19,7 +19,7 @@ DEALS = Table(
         VOCABULARY,
         "opportunity_id!! account_id rep_id!! product_id segment region is_vulnerable is_target_profile created_at closed_at closed_on "
         "closed_time_known recorded_at knowledge_time_assumed!! amount currency!! list_amount term_months starts_on cohort_month "
-        "cohort_quarter cycle_days discount_share closing_load month_end touches_30d account_known!! product_known rep_known!! "
+        "cohort_quarter cycle_days discount_share closing_load month_end touches_30d touches_after_refusal_30d account_known!! product_known rep_known!! "
         "contradicted!!",
     ),
     references=(

@@ -44,7 +44,8 @@ INCENTIVE_EFFECTS = Table(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | (_c("estimate").is_null() & _c("n").is_null()), SUPPRESSED_IS_NULL),
         Rule(
             "estimates_lie_in_their_interval",
-            (_c("estimate_lo") <= _c("estimate") * (1 + 1e-9)) & (_c("estimate") <= _c("estimate_hi") * (1 + 1e-9)),
+            (_c("estimate_lo") <= _c("estimate") + 1e-9 * _c("estimate").abs())
+            & (_c("estimate") <= _c("estimate_hi") + 1e-9 * _c("estimate_hi").abs()),
             "An interval holds its estimate.",
         ),
         Rule(
@@ -86,15 +87,12 @@ PLAN_CHANGE_EFFECTS = Table(
     columns=(
         *pick(VOCABULARY, "plan_change!!"),
         _OUTCOME,
-        *pick(VOCABULARY, "term!! relative_period evidence_level!! estimator!!"),
-        *(
-            replace(VOCABULARY[name], unit="on the row's scale", minimum=None)
-            for name in ("estimate", "estimate_lo", "estimate_hi")
-        ),
+        *pick(VOCABULARY, "term!! relative_period evidence_level!! estimator!! estimate estimate_lo estimate_hi"),
         replace(VOCABULARY["scale"], description="Unit of the estimate: a difference in this.", presence=Presence.REQUIRED),
-        *pick(VOCABULARY, "p_value pre_trend_p"),
+        *pick(VOCABULARY, "p_value pre_trend_p moved_mean"),
         replace(VOCABULARY["n"], description="Deals behind the row.", unit="deals"),
-        *pick(VOCABULARY, "n_treated n_compared assumptions!! warnings!! suppressed!! sentence!!"),
+        replace(VOCABULARY["events"], description="Deals among them with the event; null where the outcome is no share.", unit="deals"),
+        *pick(VOCABULARY, "n_treated n_compared n_accounts mature_share e_value e_value_bound assumptions!! warnings!! suppressed!! sentence!!"),
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | (_c("estimate").is_null() & _c("n").is_null()), SUPPRESSED_IS_NULL),

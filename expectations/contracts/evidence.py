@@ -25,7 +25,7 @@ CHURN_BY_INCENTIVE = Table(
         VOCABULARY,
         f"{_GROUP} horizon_days!! at_risk events other_exits survival survival_lo survival_hi survival_seller_lo survival_seller_hi "
         f"cif_churn cif_churn_lo cif_churn_hi cif_churn_seller_lo cif_churn_seller_hi cif_other cif_churn_expected ratio_to_expected "
-        f"cif_churn_standardised standardised_share is_reversed mature_share log_rank_p log_rank_seller_p {_SIZE}",
+        f"cif_churn_standardised standardised_share is_reversed days_kept days_kept_lo days_kept_hi mature_share log_rank_p log_rank_seller_p {_SIZE}",
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("survival").is_null(), SUPPRESSED_IS_NULL),
@@ -78,10 +78,16 @@ FEEDBACK_HOPS = Table(
     title="Where feedback waits, hop by hop.",
     grain="one row per feedback item and hop entered",
     key=("feedback_id", "hop"),
-    columns=pick(
-        VOCABULARY,
-        "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
-        "skipped_before separation_at_capture",
+    columns=(
+        *pick(
+            VOCABULARY,
+            "feedback_id!! hop!! opportunity_id account_id solicited entered_at!! left_at days business_days censored!! outcome "
+            "skipped_before separation_at_capture",
+        ),
+        replace(
+            VOCABULARY["owner_rep_id"],
+            description="Seller who looked after the customer on the day the hop was entered; where nobody was assigned, the seller of the deal.",
+        ),
     ),
     rules=(
         Rule("nothing_leaves_before_it_enters", _c("left_at") >= _c("entered_at"), "Time runs forward."),
@@ -125,10 +131,16 @@ INCENTIVE_VALUE = Table(
     Layer.MARTS,
     "incentive_value",
     title="What a dollar of incentive went with after a year of churn, refunds, complaints and clawbacks.",
-    grain="one row per plan and tier",
-    key=("plan_id", "tier"),
+    grain="one row per plan and tier, and one per move of sellers into the plan",
+    key=("plan_id", "tier", "plan_change"),
     columns=(
-        *pick(VOCABULARY, "plan_id!! tier!! currency!!"),
+        *pick(VOCABULARY, "plan_id!!"),
+        replace(VOCABULARY["tier"], description="Tier; null in rows of moves between plans: all tiers."),
+        replace(
+            VOCABULARY["plan_change"],
+            description="The move between plans and versions that a row of level 4 is about; else null.",
+        ),
+        *pick(VOCABULARY, "currency!!"),
         replace(
             VOCABULARY["net_value"],
             name="bookings",
@@ -137,7 +149,7 @@ INCENTIVE_VALUE = Table(
         *pick(
             VOCABULARY,
             "incentive_paid revenue_kept refunds_amount complaint_cost clawbacks_amount net_value net_value_per_dollar "
-            "net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers suppressed!!",
+            "net_value_per_dollar_lo net_value_per_dollar_hi evidence_level!! n n_accounts n_sellers warnings!! suppressed!! sentence!!",
         ),
     ),
     rules=(
@@ -154,13 +166,13 @@ INCENTIVE_VALUE = Table(
         ),
         Rule(
             "an_account_is_descriptive",
-            _c("evidence_level") == 0,
-            "Nobody knows what would have been sold without the money.",
+            (_c("evidence_level") == 0) == _c("plan_change").is_null(),
+            "Only a change of plan says what would have been sold without the money.",
         ),
     ),
     audience=Audience.WIDE,
-    query="SELECT plan_id, tier, bookings, incentive_paid, revenue_kept, net_value_per_dollar, net_value_per_dollar_lo, net_value_per_dollar_hi FROM marts.incentive_value WHERE NOT suppressed ORDER BY plan_id, tier",
-    do_not="Do not read it as what the incentive caused: an average over deals of which many would have come anyway; the cost of goods is not in it.",
+    query="SELECT plan_id, tier, bookings, incentive_paid, revenue_kept, net_value_per_dollar, net_value_per_dollar_lo, net_value_per_dollar_hi FROM marts.incentive_value WHERE NOT suppressed AND evidence_level = 0 ORDER BY plan_id, tier",
+    do_not="Do not read level 0 as what the incentive caused: an average over deals of which many would have come anyway; the cost of goods is not in it.",
 )
 
 TABLES = (

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from expectations.columns import VOCABULARY
-from expectations.model import Audience, Layer, Reference, Rule, Table, pick
+from expectations.contracts.evidence import SUPPRESSED_IS_NULL
+from expectations.model import Audience, Layer, Presence, Reference, Rule, Table, pick
 
 _c = pl.col
+
+_TIERS = (
+    "plan_id!! version!! component!! tier!! product_id from_attainment!! rate!! lump_bonus tier_method!! median_quota_amount "
+    "tier_from_amount jump_amount base_rate accelerator_ratio leverage convexity revenue_weight_share is_retroactive!! "
+    "is_accelerator!! is_cliff has_cap!! has_clawback has_contest is_all_variable null_reason n_sellers"
+)
 
 PLAN_FEATURES = Table(
     Layer.MARTS,
@@ -15,13 +24,16 @@ PLAN_FEATURES = Table(
     title="Which plan features are high-powered.",
     grain="one row per plan version, component and tier",
     key=("plan_id", "version", "component", "tier"),
-    columns=pick(
-        VOCABULARY,
-        "plan_id!! version!! component!! tier!! product_id from_attainment!! rate!! lump_bonus tier_method!! median_quota_amount "
-        "tier_from_amount jump_amount base_rate accelerator_ratio leverage convexity revenue_weight_share is_retroactive!! "
-        "is_accelerator!! is_cliff has_cap!! has_clawback has_contest is_all_variable null_reason",
+    columns=(
+        *pick(VOCABULARY, _TIERS),
+        replace(
+            VOCABULARY["suppressed"],
+            presence=Presence.REQUIRED,
+            description="Whether the plan has too few sellers to show what follows from their quotas and pay.",
+        ),
     ),
     rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("median_quota_amount").is_null(), SUPPRESSED_IS_NULL),
         Rule("retroactive_flag_follows_the_method", _c("is_retroactive") == (_c("tier_method") == "retroactive"), "One fact, two spellings."),
     ),
     audience=Audience.WIDE,

@@ -137,7 +137,44 @@ SELLING_STYLE = Table(
     ),
     audience=Audience.WIDE,
     query="SELECT quarter, outbound_pressure, discovery_share, needs_per_deal, style_composite FROM marts.selling_style WHERE team = 'all' ORDER BY quarter",
-    do_not="Do not rank teams by the composite: it says how they sell, not what became of their customers.",
+    do_not="Do not rank teams by the composite, nor hold it against their customers' losses: it says how they sell; what goes through it is told deal by deal, in the rows on mediation of `incentive_effects`, and what it moves before in `lead_lags`.",
 )  # fmt: skip
 
-TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS, MARKET_SHIFTS, SELLING_STYLE)
+_IN_DEVIATIONS = "standard deviations per standard deviation"
+
+LEAD_LAGS = Table(
+    Layer.MARTS,
+    "lead_lags",
+    title="What moves first: pay, behaviour or outcomes.",
+    grain="one row per leading series, following series and lag in quarters",
+    key=("leading_series", "following_series", "lag_quarters"),
+    columns=(
+        *pick(VOCABULARY, "link!! leading_series!! following_series!! lag_quarters!! is_claimed_order!!"),
+        *(
+            replace(VOCABULARY[name], description=text, unit=_IN_DEVIATIONS, minimum=None)
+            for name, text in (
+                ("estimate", "What `leading_series` told of `following_series` beyond the past of both, within teams and quarters."),
+                ("estimate_lo", "Lower end of the 95 % interval of `estimate`, clustered by team."),
+                ("estimate_hi", "Upper end of the 95 % interval of `estimate`, clustered by team."),
+            )
+        ),
+        VOCABULARY["p_value"],
+        replace(VOCABULARY["q_value"], description="False-discovery rate (Benjamini-Hochberg) over all rows."),
+        replace(VOCABULARY["n"], description="Team-quarters in the regression.", unit="team-quarters"),
+        *pick(VOCABULARY, "teams"),
+        replace(VOCABULARY["quarters"], description="Quarters in the regression."),
+        *pick(VOCABULARY, "n_accounts n_sellers lead_null_reason suppressed!! sentence!!"),
+    ),
+    rules=(
+        Rule("suppressed_cells_are_null", ~_c("suppressed") | (_c("estimate").is_null() & _c("n").is_null()), SUPPRESSED_IS_NULL),
+        Rule("no_series_leads_itself", _c("leading_series") != _c("following_series"), "Its own past is held fixed."),
+        Rule("what_has_no_number_says_why", _c("estimate").is_not_null() | _c("lead_null_reason").is_not_null(), "Never null, never silent."),
+        Rule("estimates_come_whole", _c("estimate").is_null() == _c("p_value").is_null(), "No estimate without its uncertainty."),
+        _holds("estimate"),
+    ),
+    audience=Audience.WIDE,
+    query="SELECT link, leading_series, following_series, lag_quarters, estimate, estimate_lo, estimate_hi, q_value, sentence FROM marts.lead_lags ORDER BY link, is_claimed_order DESC, leading_series, following_series, lag_quarters",
+    do_not="Do not read a lead as a cause, and do not read one direction without the other: where both tell, neither leads.",
+)  # fmt: skip
+
+TABLES = (CUSTOMER_DISTANCE, UNMET_NEEDS, MARKET_SHIFTS, SELLING_STYLE, LEAD_LAGS)

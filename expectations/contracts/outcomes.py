@@ -34,7 +34,7 @@ DEAL_OUTCOMES = Table(
         "opportunity_id!! account_id rep_id product_id segment region plan_id version tier closed_at closed_on cohort_month cohort_quarter "
         "amount currency emcr emcr_as_final emcr_forward emcr_with_spiff emcr_lowest emcr_highest base_rate relative_intensity emcr_quintile "
         "intensity_band is_pivotal days_to_period_end period_end_close null_reason incentive_cost_share closing_load month_end cycle_days "
-        "discount_share touches_30d is_vulnerable is_target_profile is_retroactive is_accelerator is_cliff has_cap has_clawback has_contest "
+        "discount_share touches_30d touches_after_refusal_30d is_vulnerable is_target_profile is_retroactive is_accelerator is_cliff has_cap has_clawback has_contest "
         "is_all_variable clock_start_on churned_on other_exit_on exit_reason days_to_churn "
         "observed_until outcome_null_reason days_to_first_feedback mrr revenue_kept_12m account_known contradicted " + _AT_HORIZONS,
     ),

@@ -70,7 +70,7 @@ QUOTA_BUNCHING = Table(
             "missing_mass_hi counterfactual_height normalised_excess normalised_excess_lo normalised_excess_hi just_below just_above",
         ),
         replace(VOCABULARY["n"], description="Seller-periods in reach of the fit: half the quota to either side of the threshold."),
-        *pick(VOCABULARY, "n_sellers evidence_level!! discontinuity_warning!! bunching_null_reason suppressed!!"),
+        *pick(VOCABULARY, "n_sellers density_ratio density_p evidence_level!! warnings!! discontinuity_warning!! bunching_null_reason suppressed!!"),
     ),
     rules=(
         Rule("suppressed_cells_are_null", ~_c("suppressed") | _c("excess_mass").is_null(), SUPPRESSED_IS_NULL),

@@ -107,6 +107,7 @@ BOARD_REPORTS = Table(
     grain="one row per report",
     key=("report_id",),
     columns=pick(VOCABULARY, "report_id!! period_start sent_at!! theme_ids"),
+    references=(Reference("theme_ids", "themes", "theme_id"),),
     event_time="sent_at",
     switches_off="when the board first saw a theme",
 )

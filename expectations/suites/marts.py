@@ -90,6 +90,77 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
             "A hundred years is a sentinel date that came through.", severity=Severity.BLOCK, optional=True,
         ),
     ),
+    "marts/customer_distance": (
+        between(
+            "nobody_is_fifty_managers_from_the_board", "distance_max", 0, 50,
+            "No firm is that deep: a tree keyed by posts or by days, not by people.", optional=True,
+        ),
+        mean_between(
+            "most_customers_have_an_owner_with_a_path", "placed_share", 0.5, 1.0,
+            "Owners who are mostly missing from the reporting tree carry other ids there; averages would be those of the few found.",
+            optional=True,
+        ),
+        mean_between(
+            "executives_do_not_make_every_contact", "executive_touch_share", 0.0, 0.9,
+            "Nine of ten outbound contacts by executives is a role column that says executive for everybody.", optional=True,
+        ),
+    ),
+    "marts/unmet_needs": (
+        several_values(
+            "needs_are_shown_by_group", "dimension", 2,
+            "Needs of the whole firm alone say nothing of who is not heard: no need found its deal.",
+        ),
+        mean_between(
+            "sellers_hear_some_and_not_all", "seller_capture_rate", 0.005, 0.995,
+            "All or nothing of what others hear is a source column mapped to one word for most rows.", optional=True,
+        ),
+        mean_between(
+            "not_every_need_is_met", "met_365d", 0.0, 0.98,
+            "Needs nearly all met within a year is a need column that turns to met by default.", optional=True,
+        ),
+    ),
+    "marts/market_shifts": (
+        mean_between(
+            "most_themes_do_not_shift", "is_shift", 0.0, 0.5,
+            "With false discoveries held at 5 %, half of all themes shifting is a list of themes that was renamed.", optional=True,
+        ),
+        between(
+            "themes_are_watched_less_than_a_lifetime", "weeks", 0, 5_218,
+            "A hundred years of weeks start at a sentinel date.", severity=Severity.BLOCK, optional=True,
+        ),
+        between(
+            "a_shift_is_seen_within_a_lifetime", "seen_days", 0, 36_525,
+            "A hundred years is a sentinel date that came through.", severity=Severity.BLOCK, optional=True,
+        ),
+    ),
+    "marts/selling_style": (
+        mean_between(
+            "not_every_contact_is_pressed_on_the_customer", "outbound_pressure", 0.0, 0.98,
+            "Activities that are all outbound and unasked are a direction column with a default.", optional=True,
+        ),
+        between(
+            "nobody_calls_a_customer_all_day", "calls_per_account_month", 0, 500,
+            "Over twenty calls a working day to one customer are dialler records, one per ring.", optional=True,
+        ),
+        between(
+            "sellers_do_not_write_down_hundreds_of_needs_a_deal", "needs_per_deal", 0, 100,
+            "A hundred needs a deal won are notes counted as needs, or deals that mostly lack their seller.", optional=True,
+        ),
+        between(
+            "no_team_is_ten_deviations_from_the_others", "style_composite", -10, 10,
+            "So far from the firm's mean is one cell on another scale, which then sets the scale for all.", optional=True,
+        ),
+    ),
+    "marts/lead_lags": (
+        several_values(
+            "more_than_one_series_is_followed", "leading_series", 2, "A series can't lead itself.", severity=Severity.BLOCK,
+        ),
+        between(
+            "no_lead_is_fifty_deviations", "estimate", -50, 50,
+            "So large an estimate is one that its short history hardly tells; its interval says so, readers of the number alone would not see it.",
+            optional=True,
+        ),
+    ),
     "marts/incentive_value": (
         between(
             "a_dollar_of_incentive_goes_with_no_thousands", "net_value_per_dollar", -1000, 1000,

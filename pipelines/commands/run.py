@@ -139,7 +139,8 @@ def _root_cause(error: Any) -> str:
     """What went wrong first, in the error's own words."""
     while error.cause is not None:
         error = error.cause
-    return str(error.message).strip()
+    # Dagster puts the class before the words: `module.Class: words`
+    return str(error.message).partition(f"{error.cls_name}: ")[2].strip() or str(error.message).strip()
 
 
 def _code_of(error: Any) -> Exit:

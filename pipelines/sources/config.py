@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from assets.company import Churn, Company
+from assets.core.pseudonyms import IdKind, list_kinds
 from expectations.contracts import SOURCES
-from expectations.model import Presence, Table
+from expectations.model import Presence, Sensitivity, Table
 from pipelines.sources.hints import nearest
 from pipelines.sources.preset import (
     OBJECT,
@@ -84,7 +85,9 @@ class Configuration:
 
     def fingerprint(self, table: str) -> str:
         """SHA-256 (hex) of this table's own entry, so that an edit elsewhere in the file recomputes nothing here."""
-        slice_ = self.sources[table].model_dump(mode="json", exclude={"complete_until", "on_block"})
+        slice_ = self.sources[table].model_dump(
+            mode="json", exclude={"complete_until", "on_block", "pseudonymise"}
+        )
         return hashlib.sha256(json.dumps(slice_, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
     def lineage(self, table: str) -> str:
@@ -101,6 +104,15 @@ class Configuration:
         if configured is not None:
             return configured
         return 1.0 if self.company.demo_seed is not None else MAX_VANISHED_SHARE
+
+    @cached_property
+    def pseudonymised(self) -> frozenset[IdKind]:
+        """Ids that are to stand under pseudonyms, by what they name: whichever table says so, all tables do it."""
+        return frozenset(
+            list_kinds(self.tables[name], self.tables)[column]
+            for name, source in self.sources.items()
+            for column in source.pseudonymise
+        )
 
     @cached_property
     def declared_columns(self) -> Mapping[str, frozenset[str]]:
@@ -150,6 +162,7 @@ def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Conf
     }
     for name, source in sources.items():
         _check_source(document, tables[name], source)
+        _check_pseudonymised(document, tables[name], source, tables)
     return Configuration(
         Path(path).absolute(),
         root.company,
@@ -295,6 +308,21 @@ def _check_required(document: Document, table: Table, source: Source) -> None:
             raise document.error(
                 ("sources", table.name, "rows"), f"the column {column.name!r} is missing from every row"
             )
+
+
+def _check_pseudonymised(
+    document: Document, table: Table, source: Source, tables: Mapping[str, Table]
+) -> None:
+    allowed = list_kinds(table, tables)
+    for place, column in enumerate(source.pseudonymise):
+        if column in allowed:
+            continue
+        said = f"{column!r} is no id of {table.name} that can be pseudonymised"
+        if table.by_name.get(column, None) and table.by_name[column].sensitivity is Sensitivity.PSEUDONYM:
+            said = f"{column!r} stands under pseudonyms anyway"
+        raise document.error(
+            ("sources", table.name, "pseudonymise", place), f"{said}: {nearest(column, allowed)}"
+        )
 
 
 _WORDS = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.core.pseudonyms import list_kinds
 from assets.landing import Landed, LandingBlockedError, SourceUnreachableError
-from expectations.model import Kind, Table
+from expectations.model import Table
 from pipelines.sources.config import Configuration, Source
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.mapping import Plan
@@ -100,7 +101,7 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
         rejects=tuple(counts.iter_rows()),
         warnings=(
             *_absent_objects(landing, configuration, table),
-            *_warnings(configuration.tables[table], plan, landed),
+            *_warnings(configuration, configuration.tables[table], plan, landed),
         ),
     )
 
@@ -137,21 +138,24 @@ def _reached(error: Exception) -> bool:
     return not isinstance(error, SourceUnreachableError)
 
 
-def _warnings(contract: Table, plan: Plan, landed: Landed) -> list[str]:
-    """Ids that look like names, by count; the values themselves are not shown."""
+def _warnings(configuration: Configuration, contract: Table, plan: Plan, landed: Landed) -> list[str]:
+    """Ids that look like names and are not hidden, by count; the values themselves are not shown.
+
+    Whatever is no id (a region, a team) is a word, and may hold a blank; people stand under pseudonyms.
+    """
     rows = landed.rows.collect()
     said = []
-    for column in contract.door:
+    for column, kind in list_kinds(contract, configuration.tables).items():
         if (
-            column.kind is not Kind.ID
-            or not column.name.endswith("_id")  # a region or a team is a word, and may hold a blank
-            or column.name not in plan.columns
-            or rows.schema.get(column.name) != pl.String
+            kind in configuration.pseudonymised
+            or column not in plan.columns
+            or rows.schema.get(column) != pl.String
         ):
             continue
-        found = int(rows[column.name].str.strip_chars().str.contains(_NAME_LIKE).sum())
+        found = int(rows[column].str.strip_chars().str.contains(_NAME_LIKE).sum())
         if found:
             said.append(
-                f"{column.name}: {found:,} of {rows.height:,} ids hold a blank or an @ and may be names; map a code instead"
+                f"{column}: {found:,} of {rows.height:,} ids hold a blank or an @ and may be names; map a code, or write "
+                f"'pseudonymise: [{column}]'"
             )
     return said

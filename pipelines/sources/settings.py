@@ -208,6 +208,7 @@ class Source(Layout):
     max_vanished_share: Share | None = None
     on_block: Literal["stop", "stale"] = "stop"
     complete_until: Day | None = None
+    pseudonymise: list[str] = []
 
     @property
     def reading(self) -> Reading:

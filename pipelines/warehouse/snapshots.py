@@ -11,7 +11,7 @@ A reader resolves `latest` once and reads below that folder: no file in it ever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,6 +34,16 @@ class NotClosedError(Exception):
         self.stale = tuple(problems)
         details = "; ".join(line for lines in problems.values() for line in lines)
         super().__init__(f"not published, stale: {', '.join(self.stale)}. {details}. Run these tables again")
+
+
+class NeverMadeError(Exception):
+    """There is nothing to publish of some tables yet."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        super().__init__(
+            f"not published: {', '.join(paths[:3])}{more} were never made. Run everything once (aftersale run)"
+        )
 
 
 class DamagedSnapshotError(Exception):

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.benchmarks.answers import read_answers
 from tests.benchmarks.clean import link_clean_tables
 from tests.benchmarks.measure import Spent, measure, middle, read_steps
+from tests.benchmarks.ways.ours import core_closure
 
 SCALES = {"S0": 6_000, "S1": 100_000, "S2": 1_000_000, "S3": 5_000_000}
 RUNS = 5
@@ -46,7 +47,9 @@ def main() -> None:
     parser.add_argument("--scale", choices=sorted(SCALES), default="S1")
     parser.add_argument("--runs", type=int, default=RUNS, help="interleaved runs of each way")
     parser.add_argument("--folder", type=Path, help="where to work; a source that is there is used again")
-    parser.add_argument("--core-only", action="store_true", help="one whole run, then only the core marts")
+    parser.add_argument(
+        "--core-only", action="store_true", help="a run of what the core marts need, then only they"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aftersale-bench-", dir=chosen.folder) as name:
         folder = Path(name)
@@ -56,8 +59,13 @@ def main() -> None:
             simulate = [*COMMAND, "simulate", str(source), "--deals", str(SCALES[chosen.scale])]
             spent["simulate"].append(measure(simulate))
         home = folder / "home"
-        spent["whole run"].append(measure(_run(source, home)))
-        spent["nothing changed"].append(measure(_run(source, home)))
+        if chosen.core_only:
+            # what else there is was never made, so nothing is published, and the command says so by its exit code
+            words = [*_run(source, home), *_only(core_closure())]
+            spent["run of the core marts"].append(measure(words, good=(0, 3)))
+        else:
+            spent["whole run"].append(measure(_run(source, home)))
+            spent["nothing changed"].append(measure(_run(source, home)))
         steps = read_steps(home)
         link_clean_tables(home, folder / "clean")
         for number in range(chosen.runs):
@@ -88,6 +96,10 @@ def _run(source: Path, home: Path) -> list[str]:
     return [*COMMAND, "run", "--home", str(home), "--config", str(source / "aftersale.yaml")]
 
 
+def _only(tables: list[str]) -> list[str]:
+    return [word for table in tables for word in ("--select", table)]
+
+
 def _measure_core_marts(folder: Path, source: Path, spent: dict[str, list[Spent]]) -> None:
     """Every way once. Raises SystemExit where two of them give different numbers."""
     answers = {}
@@ -100,7 +112,8 @@ def _measure_core_marts(folder: Path, source: Path, spent: dict[str, list[Spent]
         answers[way] = read_answers(out)
     for way, found in answers.items():
         for mart, numbers in found.items():
-            if numbers != answers["ours"][mart]:
+            shown = {row for row in answers["ours"][mart] if None not in row}  # small groups are hidden
+            if not shown <= set(numbers):
                 raise SystemExit(f"{mart}: {way} and ours give different numbers")
 
 

@@ -46,7 +46,7 @@ def quarters(incentives: pl.DataFrame) -> pl.DataFrame:
 
 
 def seller(number: str) -> str:
-    table = Pseudonyms(KEY.encode()).table("rep_id", pl.Series("rep_id", [number]))
+    table = Pseudonyms(KEY.encode()).table("rep", pl.Series("rep_id", [number]))
     return str(table["_pseudonym"][0])
 
 

@@ -160,3 +160,63 @@ def test_no_canary_leaves_the_quarantine(
     ]
     assert any("ask canary" in text for text in quarantine)
     assert (home / "rejects").stat().st_mode & 0o777 == 0o700
+
+
+def test_ids_that_are_names_are_hidden_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Said on one table each; deals, complaints, feedback and reports refer to them."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    word = Planter()
+    customers = [word("Mr {} Roe") for _ in range(DEALS)]
+    deals = [word("{}@example.org") for _ in range(DEALS)]
+    themes = [word("what {} said") for _ in range(2)]
+    tables: dict[str, list[dict[str, Any]]] = {
+        "accounts": [{"account_id": c, "segment": "smb"} for c in customers],
+        "reps": [{"rep_id": f"S{i}", "role": "hunter"} for i in range(SELLERS)],
+        "opportunities": [
+            won(d, f"S{i % SELLERS}", "2025-01-10T12:00:00Z", "10.00", account_id=customers[i])
+            for i, d in enumerate(deals)
+        ],
+        "customer_activity": [
+            {"account_id": c, "occurred_at": "2025-02-05T12:00:00Z", "kind": "login"} for c in customers
+        ],
+        "complaints": [
+            {"complaint_id": f"C-{i}", "account_id": c, "opportunity_id": deals[i], "received_at": "2025-03-01T12:00:00Z",
+             "category": "mis_sale"}
+            for i, c in enumerate(customers[:20])
+        ],
+        "themes": [{"theme_id": t, "label": "said"} for t in themes],
+        "feedback": [
+            {"feedback_id": f"F-{i}", "account_id": c, "theme_id": themes[i % 2], "captured_at": "2025-02-01T12:00:00Z",
+             "source": "seller", "need": "unmet"}
+            for i, c in enumerate(customers[:20])
+        ],
+        "board_reports": [{"report_id": "B-1", "sent_at": "2025-04-01T12:00:00Z", "theme_ids": ",".join(themes)}],
+    }  # fmt: skip
+    config = write_company(
+        tmp_path / "source",
+        tables,
+        company={"as_of": "2025-12-31", "churn": {"kind": "inactivity", "days": 90}},
+        accounts={"pseudonymise": ["account_id"]},
+        opportunities={"pseudonymise": ["opportunity_id"]},
+        feedback={"pseudonymise": ["theme_id"]},
+        customer_activity={"complete_until": "2025-12-31"},
+    )
+    home = tmp_path / "home"
+    assert run_pipeline(home, config) is Exit.PUBLISHED
+    found = {
+        f"{path.relative_to(home)}: {hit.decode()}"
+        for path, data in contents(home)
+        for hit in set(CANARY.findall(data))
+    }
+    assert sorted(found) == []
+    said = capfd.readouterr()
+    assert not CANARY.search((said.out + said.err).encode())
+    marts = home / "published" / "latest" / "marts"
+    outcomes = pl.read_parquet(marts / "deal_outcomes.parquet")
+    assert outcomes["account_id"].n_unique() == DEALS
+    # complaints found their deals and reports their themes, under pseudonyms
+    assert outcomes["complaints_90d"].sum() == 20
+    coverage = pl.read_parquet(home / "published" / "latest" / "quality" / "source_coverage.parquet")
+    assert coverage["broken_references"].sum() == 0

@@ -22,10 +22,10 @@ def open_workshop(home: Path, config: Path) -> RunWorkshop:
     return RunWorkshop(home, lambda: configuration, "by_hand")
 
 
-def make(workshop: RunWorkshop, path: str) -> pl.DataFrame:
-    """Rows of a table, made with everything upstream of it. Raises AssertionError where a step is blocked."""
+def make(workshop: RunWorkshop, path: str, made: dict[str, Version] | None = None) -> pl.DataFrame:
+    """Rows of a table, made with everything upstream of it that `made` does not hold. Raises AssertionError where a step is blocked."""
     present = select_present(declared_assets(), frozenset(workshop.configuration.sources))
-    made: dict[str, Version] = {}
+    made = {} if made is None else made
 
     def visit(key: str) -> Version:
         if key not in made:

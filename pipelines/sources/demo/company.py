@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.sources.demo import planted
-from pipelines.sources.demo.deals import Deals, count_won, sell
+from pipelines.sources.demo.deals import SEGMENTS, Deals, count_won, sell
 from pipelines.sources.demo.dirt import Soiler
 from pipelines.sources.demo.draws import Draws, Ints
 from pipelines.sources.demo.lives import live, retention_tables
@@ -17,7 +17,7 @@ from pipelines.sources.demo.people import FIRST_YEAR, TEAM, Sellers, hire, peopl
 from pipelines.sources.demo.plans import plan_tables
 from pipelines.sources.demo.planted import Effect, Format, Truth
 from pipelines.sources.demo.pricing import price
-from pipelines.sources.demo.reference import reference_tables
+from pipelines.sources.demo.reference import reference_tables, theme_id
 from pipelines.sources.demo.sales import (
     account_tables,
     activity_table,
@@ -89,8 +89,14 @@ def simulate(
     truth.capture_lag_ratio_per_10pp = planted.CAPTURE_LAG_RATIO_PER_10PP[effect]
     truth.market_shift = {
         "theme": planted.SHIFT_THEME,
+        "theme_id": theme_id(planted.SHIFT_THEME),
         "from": planted.SHIFT_MONTH,
         "share": planted.SHIFT_SHARE,
+    }
+    truth.unheard = {
+        "segment": SEGMENTS[planted.UNHEARD_SEGMENT],
+        "sellers_hear": planted.share_sellers_hear(in_unheard_segment=True),
+        "sellers_hear_elsewhere": planted.share_sellers_hear(in_unheard_segment=False),
     }
 
     folder = Folder(out, fmt, Soiler(draws, dirt, deals))

@@ -101,6 +101,7 @@ class Truth:
     ability_log_hazard: float = ABILITY_LOG_HAZARD
     territory_log_hazard: float = TERRITORY_LOG_HAZARD
     market_shift: dict[str, str | float] = field(default_factory=dict)
+    unheard: dict[str, str | float] = field(default_factory=dict)
     bunching_from: float = BUNCHING_FROM
     bunching_reach: float = BUNCHING_REACH
     bunching_share: float = BUNCHING_SHARE

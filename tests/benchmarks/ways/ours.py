@@ -14,6 +14,7 @@ from assets.step import conform
 from assets.table import COMPANY, MONTH, PREPARED, Made, TableAsset, arguments_of, parameters_of
 from expectations.contracts import TABLES
 from pipelines.commands.run import load_for
+from pipelines.graph import declared_assets
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.warehouse.parquet import write_table
 from tests.benchmarks.clean import CORE_MARTS
@@ -32,6 +33,21 @@ def core_assets() -> list[TableAsset]:
 def tables_read() -> list[str]:
     """Names of all tables that the core marts read."""
     return sorted({table.name for asset in core_assets() for table in asset.upstream})
+
+
+def core_closure() -> list[str]:
+    """Paths of the core marts and of every table that one of them is made from, at whatever remove."""
+    declared = declared_assets()
+    found: set[str] = set()
+    wanted = [asset.contract.path for asset in core_assets()]
+    while wanted:
+        path = wanted.pop()
+        if path in found:
+            continue
+        found.add(path)
+        asset = declared[path]
+        wanted += [table.path for table in asset.upstream] if isinstance(asset, TableAsset) else []
+    return sorted(found)
 
 
 def main() -> None:

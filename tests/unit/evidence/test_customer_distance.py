@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,7 +15,7 @@ from assets.company import Company
 from assets.evidence.customer_distance import customer_distance
 from assets.evidence.distances import cut_by_owner, merge_active_days, spread_over_months
 from assets.evidence.fidelity import AFTER_CAPTURE, measure_fidelity
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import CUSTOMER_DISTANCE
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -55,7 +56,7 @@ def publish(
     made = customer_distance(**{name: frame_of(name, rows) for name, rows in tables.items()}, company=company)
     assert isinstance(made, pl.LazyFrame)
     found = made.collect()
-    assert not [r for r in audit(CUSTOMER_DISTANCE, found.lazy()) if not r.passed]
+    assert not [r for r in audit_rows(CUSTOMER_DISTANCE, found.lazy()) if not r.passed]
     return {(r["segment"], r["month"]): r for r in found.to_dicts()}
 
 
@@ -162,7 +163,7 @@ def test_spans_and_owners_equal_a_count_day_by_day() -> None:
             expected[account, min(newest) if newest else None, f"{day(n):%Y-%m}"] += 1
     counted: dict[tuple[str, str | None, str], int] = defaultdict(int)
     for r in spread_over_months(owned).collect().to_dicts():
-        counted[r["account_id"], r["owner_rep_id"], r["month"]] += r["days"]
+        counted[r["account_id"], r["owner_rep_id"], f"{r['month']:%Y-%m}"] += r["days"]
     assert counted == expected
 
 
@@ -192,3 +193,33 @@ def test_fidelity_is_not_told_where_a_recorded_hop_is_not() -> None:
         for i in range(20)
     ]
     assert measure_fidelity(pl.LazyFrame(rows), ["segment"]).collect()["segment"].to_list() == ["x"]
+
+
+@pytest.mark.parametrize("planted", [1.0, 1.35])
+def test_in_twenty_firms_the_lag_per_step_is_the_planted_one(frame_of: FrameOf, planted: float) -> None:
+    """Half the items are 3 steps away, half 2 or 4; each hop waits by its own mean. More than three misses in twenty: once in 60."""
+    means = {"triaged": 8.0, "decided": 20.0, "shipped": 30.0}
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        tables = firm(accounts=100, sellers=10)
+        for i in range(900):
+            steps = int(rng.choice([2, 3, 3, 4]))
+            hop = list(means)[i % 3]
+            days = float(rng.exponential(means[hop] * planted ** (steps - 3)))
+            lost = rng.random() < 0.2
+            entered = datetime(2023, 6, 1, tzinfo=UTC) + timedelta(days=float(rng.uniform(0, 200)))
+            waited = (datetime(2025, 4, 1, tzinfo=UTC) - entered) / timedelta(days=1) if lost else days
+            tables["feedback_hops"].append(
+                {
+                    "feedback_id": f"f{i}", "hop": hop, "account_id": f"a{rng.integers(100)}", "opportunity_id": "o1", "days": waited,
+                    "entered_at": entered, "left_at": None if lost else entered + timedelta(days=days), "censored": lost,
+                    "separation_at_capture": steps,
+                }
+            )  # fmt: skip
+        found.append(publish(frame_of, tables)["all", "all"])
+    for ratio, truth in (("lag", planted), ("loss", 1.0)):
+        inside = [r[f"{ratio}_ratio_per_step_lo"] <= truth <= r[f"{ratio}_ratio_per_step_hi"] for r in found]
+        assert sum(inside) >= 17, ratio
+    if planted > 1:
+        assert all(r["lag_ratio_per_step_lo"] > 1 for r in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -12,8 +12,10 @@ from polars.testing import assert_frame_equal
 
 from assets.company import Company
 from assets.evidence.incentive_value import incentive_value
+from assets.evidence.marginal_value import value_moves
 from assets.evidence.value_accounts import split_over_tiers
 from expectations.contracts import TABLES
+from tests.acceptance.designs import assign_sellers, draw_sales
 
 CONTRACT = TABLES["incentive_value"]
 CLOSE = date(2024, 1, 10)
@@ -99,11 +101,11 @@ def outcome(number: int, **more: object) -> dict[str, object]:
 
 @pytest.fixture
 def value(frame_of, company: Company):
-    def build(outcomes, credits_, events=(), complaints=()) -> pl.DataFrame:
+    def build(outcomes, credits_, events=(), complaints=(), assignments=()) -> pl.DataFrame:
         plans = frame_of("plans", [{"plan_id": "P", "version": 1, "tier_method": "incremental"}])
         made = incentive_value(
             deal_outcomes=frame_of("deal_outcomes", outcomes), deal_incentives=frame_of("deal_incentives", credits_), plans=plans,
-            plan_tiers=frame_of("plan_tiers", TIERS), customer_events=frame_of("customer_events", events),
+            plan_tiers=frame_of("plan_tiers", TIERS), plan_assignments=frame_of("plan_assignments", assignments), customer_events=frame_of("customer_events", events),
             complaints=frame_of("complaints", complaints), company=company,
         )  # fmt: skip
         table = made.frame.collect()
@@ -195,3 +197,76 @@ def test_row_order_moves_nothing(value) -> None:
 
 def test_an_empty_firm_has_no_rows(value) -> None:
     assert value([], []).is_empty()
+
+
+MOVED = date(2023, 11, 20)
+
+
+def sell(seed: int, *, bought: float, paid: int) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    deals, accounts = draw_sales(seed, bought=bought, paid=paid, moved_on=MOVED)
+    return deals.lazy(), accounts.lazy()
+
+
+def assigned_with(moved: int, moved_on: date = MOVED) -> pl.LazyFrame:
+    return assign_sellers(60, moved, moved_on).lazy()
+
+
+def test_what_a_move_bought_is_held_by_its_interval(company) -> None:
+    held = 0
+    for seed in range(20):
+        (row,) = value_moves(*sell(seed, bought=2.5, paid=300), assigned_with(30), company)
+        held += row["net_value_per_dollar_lo"] <= 2.5 <= row["net_value_per_dollar_hi"]
+        assert (row["plan_id"], row["plan_change"], row["evidence_level"], row["n_sellers"]) == (
+            "P",
+            "P 1 > P 2",
+            4,
+            60,
+        )
+        assert "more a month" in row["sentence"]
+    assert held >= 16, held  # binomial(20, 0.95): fewer than 16 has a chance of 0.003
+
+
+def test_a_move_that_did_not_change_pay_bought_nothing_that_can_be_told(frame_of, company) -> None:
+    told = [
+        next(value_moves(*sell(seed, bought=0, paid=0), assigned_with(30), company)) for seed in range(10)
+    ]
+    silent = [row for row in told if "net_value_per_dollar" not in row]
+    assert len(silent) >= 8  # pay differs by chance alone in one of twenty
+    assert silent[0]["warnings"] == "no_within_variation"
+    assert "can't be told" in silent[0]["sentence"]
+    few = next(value_moves(*sell(1, bought=2, paid=300), assigned_with(4), company))
+    assert few["suppressed"]
+    assert "n" not in few
+    assert not list(value_moves(*sell(1, bought=2, paid=300), frame_of("plan_assignments", []), company))
+
+
+def test_young_months_do_not_look_like_a_slump(company) -> None:
+    """Deals of the last year have no account yet: were their months counted, those moved last would seem to sell nothing."""
+    deals, accounts = sell(2, bought=2.5, paid=300)
+    late = date(2024, 10, 1)
+    (row,) = value_moves(deals, accounts, assigned_with(30, late), company)
+    # from October on pay no longer changes: it did eleven months before, and no later than the others' can be seen
+    assert (
+        "net_value_per_dollar" not in row
+        or row["net_value_per_dollar_lo"] < 2.5 < row["net_value_per_dollar_hi"]
+    )
+    followed = deals.filter(
+        pl.col("closed_on") <= date(2024, 12, 31), pl.col("closed_on") >= late - timedelta(days=364)
+    ).collect()
+    assert row["n"] == followed.height
+
+
+def test_a_move_stands_beside_the_tiers(value) -> None:
+    outcomes, credits_ = forty()
+    moves = [{"rep_id": f"r{i}", "plan_id": "P", "version": v, "valid_from": day, "recorded_at": datetime(2020, 1, 1, tzinfo=UTC)}
+             for i in range(6) for v, day in ((1, date(2023, 1, 1)), (2, date(2024, 2, 1)))]  # fmt: skip
+    table = value(outcomes, credits_, assignments=moves)
+    assert table.select("plan_id", "tier", "plan_change", "evidence_level").rows() == [
+        ("P", None, "P 1 > P 2", 4),
+        ("P", 1, None, 0),
+    ]
+    average, move = table["sentence"][1], table["sentence"][0]
+    assert average.startswith(
+        "Deals of tier 1 of P went with 12.50 of net value per unit of incentive paid (95 % CI 12.50 to 12.50)"
+    )
+    assert move.startswith("No number for what incentive money bought from sellers moved from P 1 to P 2")

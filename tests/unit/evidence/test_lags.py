@@ -201,4 +201,48 @@ def test_solicited_and_unsolicited_feedback_and_each_distance_are_groups_of_thei
 def test_items_that_nobody_marked_make_no_group(frame_of, company) -> None:
     rows = [hop(i, 5) for i in range(40)]
     table = estimate_lags(frame_of("feedback_hops", rows), frame_of("deal_outcomes", sold(40)), company)
-    assert not {"solicited", "separation"} & set(table.collect()["dimension"])
+    assert not {"solicited", "separation", "owner_emcr_quintile"} & set(table.collect()["dimension"])
+
+
+def owned(count: int, owners: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Deals of as many fifths as there are owners' rates; items heard in January 2025 by owners paid low (slow) or high (fast)."""
+    deals = [
+        d
+        | {
+            "rep_id": f"r{i % owners}",
+            "emcr": 0.05 if i % owners < owners // 2 else 0.30,
+            "cohort_month": "2025-01",
+        }
+        for i, d in enumerate(sold(count))
+    ]
+    rows = [
+        hop(i, 20 if (i + 3) % owners < owners // 2 else 5) | {"owner_rep_id": f"r{(i + 3) % owners}"}
+        for i in range(count)
+    ]
+    return rows, deals
+
+
+def test_feedback_is_grouped_by_how_its_owner_was_paid_that_month_and_not_by_who_sold(
+    frame_of, company
+) -> None:
+    rows, deals = owned(60, 12)
+    rows += [
+        hop(i, 1)
+        | {"entered_at": START + timedelta(days=40), "owner_rep_id": f"r{i % 12}", "feedback_id": f"x{i}"}
+        for i in range(60)
+    ]
+    table = estimate_lags(frame_of("feedback_hops", rows), frame_of("deal_outcomes", deals), company)
+    slow, fast = (cell(table, "owner_emcr_quintile", v) for v in ("1", "3"))
+    assert (slow["median_days"], fast["median_days"]) == (20.0, 5.0)
+    assert (slow["n"], fast["n"]) == (30, 30)
+    # in February nobody closed anything: how the owners were paid then is not known
+    assert cell(table, "owner_emcr_quintile", "unknown")["n"] == 60
+
+
+def test_a_group_of_few_owners_is_hidden_however_many_sold(frame_of, company) -> None:
+    rows, deals = owned(160, 16)
+    few = [r | {"owner_rep_id": f"r{i % 4 if i % 16 < 8 else 8 + i % 8}"} for i, r in enumerate(rows)]
+    table = estimate_lags(frame_of("feedback_hops", few), frame_of("deal_outcomes", deals), company)
+    assert cell(table, "owner_emcr_quintile", "1")["suppressed"]
+    shown = estimate_lags(frame_of("feedback_hops", rows), frame_of("deal_outcomes", deals), company)
+    assert not cell(shown, "owner_emcr_quintile", "1")["suppressed"]

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from assets.company import Company
-from assets.evidence.plan_changes import estimate_plan_changes, list_moves
+from assets.evidence.moves import list_moves
+from assets.evidence.plan_changes import estimate_plan_changes
 from tests.unit.evidence.conftest import FrameOf
 
 MOVED = date(2024, 5, 15)
@@ -148,3 +149,49 @@ def test_row_order_changes_nothing(frame_of: FrameOf, company: Company) -> None:
         company,
     )
     assert first.equals(again)
+
+
+def test_a_row_is_what_it_says(frame_of: FrameOf, company: Company) -> None:
+    deals, plans = make_firm(4, frame_of, gain=0.15)
+    found = estimate_plan_changes(deals, plans, company)
+    average = row(found, "churn_180d", "average")
+    followed = deals.collect().with_columns(seller=pl.col("rep_id").str.strip_prefix("r").cast(pl.Int64))
+    start = pl.lit(MOVED) + pl.duration(days=200) * (pl.col("seller") % 2)
+    after = followed.filter(
+        pl.col("seller") < 30,
+        pl.col("closed_on") >= start,
+        pl.col("closed_on") < start + pl.duration(days=364),
+    )
+    assert average["moved_mean"] == pytest.approx(after["churned_180d"].mean(), abs=1e-8)
+    # E-value of the ratio of what was seen to what would have been: r + sqrt(r (r - 1))
+    ratio = average["moved_mean"] / (average["moved_mean"] - average["estimate"])  # type: ignore[operator]
+    assert average["e_value"] == pytest.approx(ratio + (ratio * (ratio - 1)) ** 0.5, abs=1e-6)
+    assert 1 < average["e_value_bound"] < average["e_value"]  # type: ignore[operator]
+    assert (average["mature_share"], average["n_accounts"]) == (1.0, 60)
+    said = str(average["sentence"])
+    assert f"was {average['estimate']:.1%} higher".replace("%", " pp") in said
+    assert "level 4: an effect only if both would have gone the same way" in said
+    placebo = str(row(found, "churn_180d", "placebo")["sentence"])
+    assert placebo.startswith("A negative control: in the half year before the move")
+    assert "an effect" not in placebo
+    before = found.filter(outcome="churn_180d", term="quarter", relative_period=-3, plan_change="all")
+    assert str(before["sentence"][0]).startswith("In the third quarter before the move")
+    assert "effect" not in str(before["sentence"][0])
+
+
+def test_sellers_on_a_course_of_their_own_are_warned_of(frame_of: FrameOf, company: Company) -> None:
+    """Churn of those moved rises through the year before the move: the average says nothing, and the row says so."""
+    deals, plans = make_firm(7, frame_of, gain=0.0)
+    seller = pl.col("rep_id").str.strip_prefix("r").cast(pl.Int64)
+    start = pl.lit(MOVED) + pl.duration(days=200) * (seller % 2)
+    days_before = (start - pl.col("closed_on")).dt.total_days()
+    step = pl.col("opportunity_id").str.split("-").list.get(1).cast(pl.Int64)
+    # one deal in two is lost in the last half year before the move
+    rising = (seller < 30) & days_before.is_between(1, 182) & (step % 2 == 0)
+    drifting = deals.with_columns(churned_180d=pl.col("churned_180d") | rising)
+    warned = row(estimate_plan_changes(drifting, plans, company), "churn_180d", "average")
+    calm = row(estimate_plan_changes(deals, plans, company), "churn_180d", "average")
+    assert "pre_trend" in str(warned["warnings"])
+    assert "the quarters before it differed" in str(warned["sentence"])
+    assert "pre_trend" not in str(calm["warnings"])
+    assert "did not visibly differ" in str(calm["sentence"])

@@ -64,16 +64,30 @@ def push(attained: np.ndarray, share: float, to: float = 1.0, seed: int = 2) -> 
 
 @pytest.fixture
 def made(frame_of: FrameOf, company: Company) -> Callable[..., Made]:
-    def make(plans: Sequence[Row], deals: Sequence[Row]) -> Made:
+    def make(plans: Sequence[Row], deals: Sequence[Row], cap: str | None = None) -> Made:
         quotas = {
             (d["rep_id"], d["period_start"]): {
-                **{k: d[k] for k in ("rep_id", "component", "period_start", "period_end")}, "amount": Decimal(QUOTA),
+                **{k: d[k] for k in ("rep_id", "component", "period_start", "period_end")},
+                "amount": Decimal(str(d.get("quota", QUOTA))),
             }
             for d in deals
         }  # fmt: skip
+        deals = [{k: v for k, v in d.items() if k != "quota"} for d in deals]
+        capped = (
+            [
+                {
+                    "plan_id": "P",
+                    "version": 1,
+                    "cap": Decimal(cap),
+                    "recorded_at": datetime(1999, 1, 1, tzinfo=UTC),
+                }
+            ]
+            if cap
+            else []
+        )
         return quota_bunching(
             frame_of("deal_incentives", deals), frame_of("quotas", list(quotas.values())),
-            frame_of("plan_features", plans), frame_of("plan_components", []), company,
+            frame_of("plan_features", plans), frame_of("plan_components", []), frame_of("plans", capped), company,
         )  # fmt: skip
 
     return make
@@ -92,7 +106,7 @@ def test_planted_bunching_is_found_under_every_specification(made: Callable[...,
     moved = int((before != after).sum())
     rows = rows_of(made(plan("P", *NOTCH), periods("P", after)))
     assert set(rows) == {
-        "headline", "window_narrow", "window_wide", "degree_2", "degree_4", "bins_fine", "bins_coarse",
+        "headline", "window_narrow", "window_wide", "degree_4", "degree_6", "bins_fine", "bins_coarse",
         "constraint_right", "constraint_none",
     }  # fmt: skip
     for name, row in rows.items():
@@ -154,6 +168,28 @@ def test_a_decelerator_holds_people_at_or_below_it(made: Callable[..., Made]) ->
     assert (rising["threshold_kind"], rising["predicted_side"]) == ("accelerator", "none")
 
 
+def test_a_cap_holds_people_where_it_binds_at_their_own_quota(made: Callable[..., Made]) -> None:
+    """8 %, 12 % past the quota, 1,100 at most: the cap binds at 125 % of a quota of 10,000 and at 109.72.. % of 12,000."""
+    steps = plan("P", ("0", "0.08"), ("1", "0.12"), method="incremental")
+    rng = np.random.default_rng(8)
+    before = smooth(3_000)
+    small = np.arange(3_000) % 2 == 0
+    own_cap = np.where(small, 1.25, 1 + (1100 / 12_000 - 0.08) / 0.12)
+    stays = (before > own_cap) & (before < own_cap + 0.1) & (rng.random(3_000) < 0.6)
+    after = np.where(stays, own_cap - 0.04 * rng.random(3_000), before)
+    deals = periods("P", after * np.where(small, 1.0, 1.2))
+    for deal, is_small in zip(deals, small, strict=True):
+        deal["quota"] = 10_000 if is_small else 12_000
+    found = made(steps, deals, cap="1100")
+    (cap,) = found.frame.filter(
+        pl.col("threshold_kind") == "cap", pl.col("specification_name") == "headline"
+    ).collect().to_dicts()  # fmt: skip
+    assert cap["threshold"] == Decimal("1.09722222")
+    assert (cap["predicted_side"], cap["constrained_side"], cap["is_placebo"]) == ("below", "right", False)
+    assert cap["excess_mass_lo"] < int(stays.sum()) < cap["excess_mass_hi"]
+    assert not made(steps, deals).frame.filter(pl.col("threshold_kind") == "cap").collect().height
+
+
 def test_under_200_seller_periods_nothing_is_said(made: Callable[..., Made]) -> None:
     near = smooth(199).clip(0.6, 1.4)
     rows = rows_of(made(plan("P", *NOTCH), periods("P", near)))
@@ -203,3 +239,16 @@ def test_a_period_that_still_runs_is_left_out_and_row_order_changes_nothing(
 
 def test_without_quotas_there_are_no_rows(made: Callable[..., Made]) -> None:
     assert made([], []).frame.collect().is_empty()
+
+
+def test_a_jump_of_the_density_is_warned_of_and_a_smooth_one_is_not(made: Callable[..., Made]) -> None:
+    tiers = plan("P", *NOTCH)
+    piled = rows_of(made(tiers, periods("P", push(smooth(4_000), 0.6))))["headline"]
+    assert piled["warnings"] == "density_jump"
+    assert piled["density_ratio"] > 1.5
+    quiet = rows_of(made(tiers, periods("P", smooth(4_000))))["headline"]
+    assert (quiet["warnings"], quiet["density_p"] > 0.01) == ("", True)
+    # the test asks for 200 periods on a side, the fit for 200 in all
+    thin = rows_of(made(tiers, periods("P", push(smooth(300), 0.6))))["headline"]
+    assert (thin["warnings"], thin["density_ratio"]) == ("", None)
+    assert thin["excess_mass"] is not None

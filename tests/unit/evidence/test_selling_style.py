@@ -13,7 +13,7 @@ import pytest
 from assets.company import Company
 from assets.evidence.selling_style import selling_style
 from assets.evidence.styles import SIGNS
-from expectations.checks import audit
+from expectations.checks import audit_rows
 from expectations.contracts.listening import SELLING_STYLE
 
 FrameOf = Callable[[str, Sequence[Mapping[str, object]]], pl.LazyFrame]
@@ -59,7 +59,7 @@ class Sellers:
         )  # fmt: skip
         assert isinstance(made, pl.LazyFrame)
         found = made.collect()
-        assert not [r for r in audit(SELLING_STYLE, found.lazy()) if not r.passed]
+        assert not [r for r in audit_rows(SELLING_STYLE, found.lazy()) if not r.passed]
         return {(r["team"], r["quarter"]): r for r in found.to_dicts()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from assets.evidence.mediations import STYLES
 from assets.evidence.specifications import (
     EXPOSURES,
     MEDIATORS,
@@ -73,3 +74,8 @@ def test_without_pay_data_pressure_leads() -> None:
         rows = specifications_of(OUTCOMES[0], exposure, has_pay=False)
         assert [s.name for s, family in rows if family == "primary"] == ["seller_period"]
         assert all(exposure.column not in s.controls for s, _ in rows)
+
+
+def test_every_way_of_selling_that_mediation_goes_through_is_a_mediator() -> None:
+    assert set(STYLES) <= set(MEDIATORS)
+    assert set(STYLES) <= set(TABLES["deal_outcomes"].schema)

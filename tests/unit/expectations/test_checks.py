@@ -117,6 +117,63 @@ def test_suites_on_pay_catch_what_they_name(
     assert check in failed(run_suite(contract, suite, rows(contract, **{column: [bad] * 40})))
 
 
+VOICE = ("customer_distance", "unmet_needs", "market_shifts", "selling_style", "lead_lags")
+VOICE_DEFECTS: list[tuple[str, str, list[object], list[object], str]] = [
+    ("customer_distance", "distance_max", [5], [51], "nobody_is_fifty_managers_from_the_board"),
+    ("customer_distance", "placed_share", [0.9], [0.2], "most_customers_have_an_owner_with_a_path"),
+    ("customer_distance", "executive_touch_share", [0.1], [1.0], "executives_do_not_make_every_contact"),
+    ("unmet_needs", "dimension", ["all", "segment"], ["all", "all"], "needs_are_shown_by_group"),
+    ("unmet_needs", "seller_capture_rate", [0.4], [1.0], "sellers_hear_some_and_not_all"),
+    ("unmet_needs", "met_365d", [0.3], [1.0], "not_every_need_is_met"),
+    ("market_shifts", "is_shift", [False, False, True], [True, True, False], "most_themes_do_not_shift"),
+    ("market_shifts", "weeks", [156], [30_000], "themes_are_watched_less_than_a_lifetime"),
+    ("market_shifts", "seen_days", [40], [700_000], "a_shift_is_seen_within_a_lifetime"),
+    ("selling_style", "outbound_pressure", [0.6], [1.0], "not_every_contact_is_pressed_on_the_customer"),
+    ("selling_style", "calls_per_account_month", [2.0], [900.0], "nobody_calls_a_customer_all_day"),
+    ("selling_style", "needs_per_deal", [0.4], [400.0], "sellers_do_not_write_down_hundreds_of_needs_a_deal"),
+    (
+        "selling_style",
+        "style_composite",
+        [0.5, -0.5],
+        [0.5, 12.0],
+        "no_team_is_ten_deviations_from_the_others",
+    ),
+    (
+        "lead_lags",
+        "leading_series",
+        ["emcr_mean", "churn_rate"],
+        ["emcr_mean"],
+        "more_than_one_series_is_followed",
+    ),
+    ("lead_lags", "estimate", [0.2, -0.2], [0.2, -80.0], "no_lead_is_fifty_deviations"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "good", "bad", "check"), VOICE_DEFECTS)
+def test_suites_on_the_voice_catch_what_they_name(
+    table: str, column: str, good: list[object], bad: list[object], check: str
+) -> None:
+    contract = TABLES[table]
+    suite = [e for e in SUITES[contract.path] if e.name == check]
+    for values, catches in ((good, False), (bad, True)):
+        found = run_suite(contract, suite, rows(contract, **{column: values * 40}))
+        assert [r.evaluated for r in found] == [40 * len(values)]
+        assert (check in failed(found)) == catches
+
+
+@pytest.mark.parametrize("table", VOICE)
+def test_every_expectation_on_the_voice_has_a_defect_and_none_passes_on_nothing(table: str) -> None:
+    contract = TABLES[table]
+    named = {check for name, *_, check in VOICE_DEFECTS if name == table}
+    assert named == {e.name for e in SUITES[contract.path]}
+    nothing = rows(contract, suppressed=[None] * 40)
+    judged = {r.check: r for r in run_suite(contract, SUITES[contract.path], nothing)}
+    for expectation in SUITES[contract.path]:
+        result = judged[expectation.name]
+        # a source may be absent; what every firm has may not be empty
+        assert result.passed == expectation.optional
+
+
 def test_a_suite_that_holds_passes_and_counts_what_it_looked_at() -> None:
     (result,) = run_suite(CHURN, [between("b", "survival", 0, 2, "why")], FULL)
     assert (result.passed, result.evaluated, result.failed) == (True, 40, 0)

@@ -32,8 +32,7 @@ def make_company(seed: int, prefix: str, books: Books, setting: Setting | None =
     _choose_periods(m)
     m.structure = draw_structure(draw) if m.setting.credited else Structure("single", ("commission",))
     m.met[f"structure: {m.structure.name}"] += 1
-    may_move = not m.past and not (m.structure.is_measured_money and m.structure.hangs_together)
-    moves = may_move and m.chance(0.45, "sellers may change plan")
+    moves = not m.past and m.chance(0.45, "sellers may change plan")
     busy = m.structure.name == "single" and m.chance(0.06, "more than a dozen deals on one day")
     m.plans = make_plans(
         draw, books, prefix, m.structure, m.spans, met=m.met, moves=moves, period=_period_of(m)

@@ -59,7 +59,8 @@ def make_deal(m: Maker, deal: str, reps: list[str], *, busy: bool) -> None:
     if m.chance(0.1, "deal corrected"):
         m.books.win(deal, rep, str(amount + 100), stamp, recorded_at=known + 9 * DAY, **facts)
     elif m.chance(0.04, "win taken back"):
-        m.books.win(deal, rep, str(amount), stamp, recorded_at=known + 12 * DAY, **{**facts, "is_won": False})
+        lost = {**facts, "is_won": False, "closed_at": when + draw.choice([0, 0, 40]) * DAY}
+        m.books.win(deal, rep, str(amount), stamp, recorded_at=known + 12 * DAY, **lost)
     if m.setting.credited:
         _credit_deal(m, deal, (when, timed), (rep, [r for r in there if r != rep]), amount, currency)
 
@@ -101,6 +102,9 @@ def _credit_deal(
                 "component": name, "split_weight": weight, "credit_type": kind, "currency": draw.choice([None, currency]),
                 "credit_id": f"{deal}/{seller}/{component}/{kind}", "recorded_at": m.late(when),
             }  # fmt: skip
+            if credited_at != when and m.chance(0.4, "credit at several times"):
+                _credit_in_parts(m, deal, seller, (money, weight), credited_at, stated)
+                continue
             m.books.credit(deal, seller, str(money), credited_at.strftime("%Y-%m-%d %H:%M:%S"), **stated)
             if m.chance(0.1, "credit corrected"):
                 taken = {s for s, *_ in shares}
@@ -113,6 +117,18 @@ def _credit_deal(
                 }
                 row["recorded_at"] += draw.randint(1, 30) * DAY
                 m.books.rows["credits"].append(row)
+
+
+def _credit_in_parts(
+    m: Maker, deal: str, seller: str, whole: tuple[float, str], first: datetime, stated: Row
+) -> None:
+    """Two instalments, in one pay period or in two, with credits of their own."""
+    money, half = whole[0], str(float(whole[1]) / 2)
+    down = round(money * m.draw.choice([0.3, 0.5]), 2)
+    second = first + timedelta(days=m.draw.choice([3, 20, 70]))
+    for n, (amount, when) in enumerate(((down, first), (round(money - down, 2), second))):
+        part = {**stated, "credit_id": f"{stated['credit_id']}/{n}", "split_weight": half}
+        m.books.credit(deal, seller, str(amount), when.strftime("%Y-%m-%d %H:%M:%S"), **part)
 
 
 def make_past_deal(m: Maker, deal: str, rep: str, span: Span) -> None:

@@ -28,11 +28,6 @@ class Structure:
         return self.credited + self.measured
 
     @property
-    def is_measured_money(self) -> bool:
-        """Whether a measure adds money of its own: what of it belongs to a segment is not defined."""
-        return any(self.combine.get(name, "additive") == "additive" for name in self.measured)
-
-    @property
     def hangs_together(self) -> bool:
         return bool({"multiplicative", "gate"} & set(self.combine.values()))
 
@@ -76,8 +71,6 @@ def make_plans(
     policy = draw.choice([None, "continuous", "segment_prorated"])
     if moves and structure.hangs_together:
         policy = "segment_prorated"
-    if structure.is_measured_money:
-        policy = draw.choice([None, "continuous"])
     met[f"policy: {policy or 'not stated'}"] += moves
     currency = "EUR" if draw.random() < 0.2 else "USD"
     fx_policy = draw.choice([None, "booking", "plan_fixed"])

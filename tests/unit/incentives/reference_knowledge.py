@@ -306,12 +306,8 @@ class Known:
         booked = [c for c in versions if self.t is None or c["recorded_at"] <= self.t]
         credit = booked[-1] if booked else versions[0]
         deal = self.deal(credit["opportunity_id"])
-        closed = deal if deal and deal["closed_at"] is not None else None
-        if (
-            credit["rep_id"] != rep
-            or credit["credit_type"] == "house"
-            or not (booked or (closed and closed["is_won"]))
-        ):
+        closed = deal if deal and is_win(deal) else None
+        if credit["rep_id"] != rep or credit["credit_type"] == "house" or not (booked or closed):
             return None
         at, timed = (
             (closed["closed_at"], closed["closed_time_known"]) if closed else (credit["credited_at"], True)

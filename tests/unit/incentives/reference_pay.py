@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import erfc, exp, pi, sqrt
@@ -44,6 +44,11 @@ class Curve:
         if self.worth is not None:
             rated = rated * self.worth / quota
         return rated + sum(lump for *_, lump in reached)
+
+    def lumps(self, s: Fraction, quota: Fraction) -> Fraction:
+        """What of the pay is money whatever the rates are."""
+        plain = tuple((edge, rate, ZERO) for edge, rate, _ in self.tiers)
+        return self.pay(s, quota) - replace(self, tiers=plain).pay(s, quota)
 
     def per_credit_below_quota(self, quota: Fraction | None) -> Fraction:
         """C(Q-)/Q: what stands at Q itself is not reached yet."""

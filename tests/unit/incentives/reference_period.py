@@ -118,9 +118,11 @@ class Standing(Place):
             if curve.needs_quota and (row is None or exact(row["amount"]) <= 0):
                 raise Unpriced("no_quota" if row is None else "quota_not_positive")
             achieved = exact(current["achieved"]) if current else ZERO
-            period.built[part.name] = curve.pay(achieved, exact(row["amount"]) if row else ZERO)
-            if part.basis == "credit":
-                period.built[part.name] *= self.share
+            quota = exact(row["amount"]) if row else ZERO
+            whole = curve.pay(achieved, quota)
+            # a result is of the whole period; target pay comes as the segment's own already
+            shared = whole if part.basis == "credit" else curve.lumps(achieved, quota)
+            period.built[part.name] = whole - shared * (1 - self.share)
             return
         used = current if self.final else found
         if used is None:

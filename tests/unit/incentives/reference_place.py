@@ -23,9 +23,9 @@ class Own:
 
 
 class Place:
-    """One row with one kind of knowledge. `row` is filled as far as it is known."""
+    """One row with one kind of knowledge, of a credit that counts at several times the `part`. `row` is filled as far as it is known."""
 
-    def __init__(self, firm: Firm, grain: Grain, row: Row, *, final: bool) -> None:
+    def __init__(self, firm: Firm, grain: Grain, row: Row, *, final: bool, part: int = 0) -> None:
         self.firm, self.row, self.final = firm, row, final
         self.deal, self.rep, self.component, self.kind = grain
         self.versions = {c: firm.of["credit", c][-1 if final else 0] for c in firm.deal_credits[self.deal]}
@@ -38,8 +38,13 @@ class Place:
         self.win: Row = win
         self.at, self.timed = win["closed_at"], win["closed_time_known"]
         self.known: Known = firm.known(None if final else self.at)
+        self.n_times = 1
         if final and self.known.credited_later(self.rep, self.at, timed=self.timed):
-            self.at, self.timed = mine[0]["credited_at"], True
+            times = sorted(
+                {c["credited_at"] for c in mine if (c["component"], c["credit_type"]) == grain[2:]}
+            )
+            self.n_times, self.at, self.timed = len(times), times[part], True
+            mine = [c for c in mine if c["credited_at"] == self.at]
         terms = self.known.terms(self.rep, self.at, timed=self.timed)
         row["on"] = terms.on if terms else local_day(self.at, firm.zone)
         if self.kind == "house":
@@ -98,9 +103,11 @@ class Place:
         return quota
 
     def others(self) -> list[Piece]:
-        """Credit of the pay period, or of the segment, except the deal's own."""
+        """Credit of the pay period, or of the segment, except the deal's own; of it, as final, what counted earlier."""
         return [
-            p for p in self.known.pieces(self.rep) if p.deal != self.deal and self.first <= p.on < self.until
+            p
+            for p in self.known.pieces(self.rep)
+            if (p.deal != self.deal or (self.final and p.at < self.at)) and self.first <= p.on < self.until
         ]
 
     def precedes(self, piece: Piece) -> bool:

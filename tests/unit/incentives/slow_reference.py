@@ -38,15 +38,39 @@ class Reference:
 
     def price(self, deal: str, rep: str, component: str, kind: str, *, final: bool) -> Row:
         """One row; `emcr` None with `null_reason` where there is no price, and every other reason that is as true."""
+        row, n_times = self._price_part((deal, rep, component, kind), 0, final=final)
+        if n_times == 1:
+            return row
+        others = [
+            self._price_part((deal, rep, component, kind), n, final=final)[0] for n in range(1, n_times)
+        ]
+        return self._add_up([row, *others])
+
+    def _price_part(self, grain: Grain, part: int, *, final: bool) -> tuple[Row, int]:
         row: dict[str, Any] = defaultdict(lambda: None)
         pricing = None
         try:
-            pricing = Pricing(self.firm, (deal, rep, component, kind), row, final=final)
+            pricing = Pricing(self.firm, grain, row, final=final, part=part)
             pricing.run()
         except Unpriced as refused:
             row["null_reason"] = refused.reason
             faults = pricing.faults() if pricing and refused.reason != "not_a_sale" else set()
             row["true_reasons"] = {refused.reason, *faults}
+        return row, pricing.n_times if pricing else 1
+
+    @staticmethod
+    def _add_up(parts: list[Row]) -> Row:
+        """A credit that counts at several times: all that its parts added, over all that they credited."""
+        first, reasons = parts[0], [part["null_reason"] for part in parts if part["null_reason"]]
+        row: Row = defaultdict(lambda: None, first)
+        row["n_times"], row["emcr"] = len(parts), None
+        row["null_reason"] = reasons[0] if reasons else None
+        if not reasons:
+            row["added_pay"], row["added_pay_amount"], credit = (
+                sum(part[name] for part in parts)
+                for name in ("added_pay", "added_pay_amount", "credited_amount")
+            )
+            row["emcr"] = half_up(row["added_pay"] / credit, 8)
         return row
 
 

@@ -142,6 +142,7 @@ def count_prices(known: Row, met: Counter[str]) -> None:
 def compare_final(found: Row, final: Row, comparison: Comparison) -> None:
     grain = (found["opportunity_id"], found["rep_id"], found["component"], found["credit_type"])
     comparison.met[f"as final: {final['null_reason'] or 'priced'}"] += 1
+    comparison.met["priced in parts"] += final["n_times"] is not None and final["emcr"] is not None
     pairs = {
         "emcr_as_final": "emcr",
         "attainment_before_final": "attainment_before",

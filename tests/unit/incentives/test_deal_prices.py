@@ -210,6 +210,44 @@ def test_a_cash_plan_counts_the_credit_when_it_is_paid() -> None:
     assert not rows["next", "rep"]["period_shifted"]
 
 
+@pytest.mark.parametrize(
+    ("second", "pay", "emcr", "shifted"),
+    # 20,000 x 8 % + 40,000 x 12 % in the first quarter; then 20,000 x 8 % + 20,000 x 12 % in the second, or 40,000 x 12 % in the first
+    [("2025-04-20 12:00", 6400 + 4000, 0.104, False), ("2025-03-20 12:00", 6400 + 4800, 0.112, False)],
+)
+def test_instalments_are_paid_where_each_counts(second: str, pay: int, emcr: float, *, shifted: bool) -> None:
+    books = firm(credit_event="cash")
+    books.quota("rep", "50000", period_start=date(2025, 4, 1), period_end=date(2025, 7, 1))
+    books.sell("before", "rep", "230000", "2025-01-05 12:00")
+    books.sell("spring", "rep", "30000", "2025-04-05 12:00")
+    books.win("deal", "rep", "100000", "2025-02-10 12:00")
+    for name, amount, paid in (("a", "60000", "2025-03-10 12:00"), ("b", "40000", second)):
+        books.credit("deal", "rep", amount, paid, credit_id=name, recorded_at=at("2025-02-10 12:00"))
+    row = books.priced()["deal", "rep"]
+    assert (row["added_pay_amount_final"], row["emcr_as_final"], row["period_shifted"]) == (
+        pay,
+        emcr,
+        shifted,
+    )
+    # at the close the whole deal counts: 20,000 x 8 % + 80,000 x 12 %
+    assert (row["added_pay_amount"], row["emcr_as_known"]) == (11_200, 0.112)
+
+
+@pytest.mark.parametrize("lost_in", ["2025-02-28 12:00", "2025-05-20 12:00"])
+def test_credit_of_a_deal_no_longer_won_stands_when_it_was_credited(lost_in: str) -> None:
+    books = firm()
+    books.quota("rep", "250000", period_start=date(2025, 4, 1), period_end=date(2025, 7, 1))
+    books.sell("gone", "rep", "230000", "2025-01-20 12:00")
+    books.win("gone", "rep", "230000", lost_in, is_won=False, recorded_at=at("2025-02-05 12:00"))
+    books.sell("first", "rep", "40000", "2025-02-10 12:00")
+    books.sell("second", "rep", "40000", "2025-05-25 12:00")
+    rows = books.priced()
+    # the day on which it was lost is no day of credit, neither as known nor as final
+    for now in ("attainment_before", "attainment_before_final"):
+        assert (rows["first", "rep"][now], rows["second", "rep"][now]) == (0.92, 0)
+    assert rows["first", "rep"]["emcr_as_known"] == rows["first", "rep"]["emcr_as_final"] == 0.10
+
+
 # ---- why an exposure is null ------------------------------------------------------------------------------------------
 def test_a_return_changes_the_attainment_but_is_no_sale() -> None:
     books = firm()

@@ -135,6 +135,31 @@ def forecast_firm() -> Books:
     return books
 
 
+def crew_firm() -> Books:
+    """A newcomer on a plan of four who have a quarter behind them; a win in it was recorded after the newcomer's close."""
+    books = Books()
+    books.plan("plan", [("0", "0.08"), ("1", "0.12")])
+    first = {"period_start": at("2024-10-01").date(), "period_end": at("2025-01-01").date()}
+    for number in range(1, 5):
+        books.seller(f"old{number}", "plan")
+        books.quota(f"old{number}", "100000", **first)
+        books.sell(f"q{number}", f"old{number}", f"{number}0000", "2024-12-25 12:00")
+    books.sell("late", "old1", "90000", "2024-12-26 12:00", recorded_at=at("2025-03-01"))
+    books.rows["credits"][-1]["recorded_at"] = at("2025-03-01")
+    books.seller("new", "plan", "100000")
+    books.sell("deal", "new", "40000", "2025-02-10 12:00")
+    return books
+
+
+def leak_in_crew(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = forecasts.average_crew
+
+    def late(arrivals: Any, stays: Any, at_us: Any, days_left: Any) -> Any:
+        return real(arrivals, stays, at_us + 10**15, days_left)
+
+    monkeypatch.setattr(forecasts, "average_crew", late)
+
+
 def leak_in_history(monkeypatch: pytest.MonkeyPatch) -> None:
     real = forecasts.average_newest
 
@@ -154,8 +179,9 @@ def leak_in_history(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (offered_firm, leak_in(spiffs), {"exposure_survives_a_replay", "exposure_uses_only_what_was_known"}),
         (forecast_firm, leak_in_history, {"exposure_survives_a_replay"}),
+        (crew_firm, leak_in_crew, {"exposure_survives_a_replay"}),
     ],
-    ids=["component results", "spiffs", "history"],
+    ids=["component results", "spiffs", "history", "history of the plan"],
 )
 def test_a_leak_of_more_than_credit_blocks_the_table(
     monkeypatch: pytest.MonkeyPatch,

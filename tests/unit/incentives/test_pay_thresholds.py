@@ -9,7 +9,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from assets.incentives.pay_thresholds import list_thresholds
+from assets.incentives.pay_thresholds import find_caps, list_thresholds
 from assets.incentives.period_attainment import attain_periods
 from expectations.contracts import TABLES
 
@@ -99,3 +99,40 @@ def test_a_period_ends_with_all_credit_over_its_newest_quota() -> None:
         # rounded down: 119.99 of 120 has not reached it
         ("P", 2, Decimal("119.99"), 99_991_666)
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cap", "expected"),
+    [
+        # example F: quota 250,000; the cap of 30,000 binds at 333,333.33
+        (tiers("incremental", ("0", "0.08"), ("1", "0.12"), ("1.5", "0.16")), "30000", 133_333_333),
+        (tiers("incremental", ("0", "0.08"), ("1", "0.12"), ("1.5", "0.16")), "10000", 50_000_000),
+        # 20,000 just below the quota, 30,000 at it: the notch leaps over the cap
+        (tiers("retroactive", ("0", "0.08"), ("1", "0.12")), "25000", 100_000_000),
+        (tiers("retroactive", ("0", "0.08"), ("1", "0.12")), "36000", 120_000_000),
+        (tiers("incremental", ("0", "0.08"), ("1", "0.08", 5000)), "29000", 120_000_000),
+        (tiers("incremental", ("0", "0.08"), ("1", "0")), "30000", None),
+    ],
+)  # fmt: skip
+def test_a_cap_binds_at_the_attainment_that_pays_it(
+    rows: list[dict[str, object]], cap: str, expected: int | None
+) -> None:
+    quotas = pl.DataFrame(
+        {
+            "plan_id": ["P"],
+            "version": [1],
+            "component": ["commission"],
+            "quota_amount": [Decimal("250000.00")],
+        },
+        schema_overrides={
+            "version": TABLES["plan_features"].schema["version"],
+            "quota_amount": pl.Decimal(18, 2),
+        },
+    )
+    recorded = datetime(2024, 1, 1, tzinfo=UTC)
+    plans = frame("plans", [{"plan_id": "P", "version": 1, "cap": Decimal(cap), "recorded_at": recorded}])
+    found = find_caps(quotas, frame("plan_features", rows), frame("plan_components", []), plans)
+    assert found["cap_attained"].to_list() == ([] if expected is None else [expected])
+    margin = {"plan_id": "P", "version": 1, "component": "margin", "recorded_at": recorded}
+    several = frame("plan_components", [margin, {**margin, "component": "commission"}])
+    assert not find_caps(quotas, frame("plan_features", rows), several, plans).height

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from pay_company import LONG_AGO, Books, at
 
-from assets.incentives.plan_features import describe_plans
+from assets.incentives.plan_features import describe_plans, hide_few_sellers
 from expectations.contracts.incentives import PLAN_FEATURES
 
 P = [("0", "0.08"), ("1", "0.12"), ("1.5", "0.16")]
@@ -22,7 +22,7 @@ def features(books: Books) -> dict[int, dict[str, Any]]:
     ).collect()  # fmt: skip
     assert made.schema == PLAN_FEATURES.schema
     for rule in PLAN_FEATURES.rules:
-        assert not made.select(rule.broken.any()).item(), rule.name
+        assert not hide_few_sellers(made.lazy()).collect().select(rule.broken.any()).item(), rule.name
     return {row["tier"]: row for row in made.iter_rows(named=True)}
 
 
@@ -132,3 +132,54 @@ def test_leverage_takes_all_components_together() -> None:
     assert made["leverage"].unique().to_list() == [3.0]
     rates = dict(made.filter(pl.col("tier") == 1).select("component", "base_rate").iter_rows())
     assert rates == {"commission": 0.1, "care": 0.2}
+
+
+def test_a_lump_on_target_pay_is_money_in_every_feature() -> None:
+    """f = 1 to 100 % and 2 above, 1,000 at 50 %; half of 20,000 hangs on it; quota 100,000."""
+    books = Books()
+    books.plan("plan", [("0", "1"), ("0.5", "1", "1000"), ("1", "2")])
+    base = {"plan_id": "plan", "version": 1, "recorded_at": LONG_AGO, "component": "commission"}
+    books.add("plan_components", **base, measure="revenue", weight="0.5", rate_basis="target")
+    books.seller("rep", "plan", "100000", target_incentive="20000")
+    rows = features(books)
+    # 10,000 + 1,000 just below the quota; twice the quota pays 10,000 + 20,000 + 1,000
+    assert rows[1]["base_rate"] == 0.11
+    assert rows[1]["accelerator_ratio"] == round(0.2 / 0.11, 8)
+    assert rows[1]["leverage"] == 1.55
+    assert rows[1]["convexity"] == round((1_000 + 0.1 * 100_000) / 31_000, 8)
+    assert (rows[2]["jump_amount"], rows[2]["is_cliff"], rows[3]["is_cliff"]) == (1_000, True, False)
+    books.rows["plans"][0]["tier_method"] = "retroactive"
+    # the rate that starts at the quota reprices all: 1 more of 10,000
+    assert features(books)[3]["jump_amount"] == 10_000
+    books.rows["plan_assignments"][0]["target_incentive"] = None
+    assert (features(books)[2]["jump_amount"], features(books)[2]["base_rate"]) == (None, None)
+
+
+def test_what_follows_from_four_sellers_quotas_is_hidden_and_the_plans_own_terms_are_not() -> None:
+    def published(books: Books) -> dict[str, Any]:
+        t = books.tables()
+        made = describe_plans(
+            t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
+        )  # fmt: skip
+        return hide_few_sellers(made).collect().row(1, named=True)
+
+    four, five = firm(), firm()
+    five.seller("e", "plan", "250000", target_incentive="20000")
+    for books in (four, five):
+        books.rows["reps"] = [{"rep_id": r, "base_salary": "0"} for r in "abcde"]
+    hidden, shown = published(four), published(five)
+    assert (hidden["suppressed"], shown["suppressed"]) == (True, False)
+    assert (hidden["null_reason"], shown["null_reason"]) == ("few_sellers", None)
+    of_people = (
+        "median_quota_amount",
+        "tier_from_amount",
+        "jump_amount",
+        "base_rate",
+        "leverage",
+        "convexity",
+        "n_sellers",
+    )
+    assert {hidden[name] for name in of_people} == {None}
+    assert None not in {shown[name] for name in of_people}
+    terms = ("from_attainment", "rate", "tier_method", "is_accelerator", "has_cap", "revenue_weight_share")
+    assert [hidden[name] for name in terms] == [shown[name] for name in terms]

@@ -138,6 +138,68 @@ def test_a_floor_is_prorated_with_its_segment() -> None:
     assert row["earned_amount"] == row["earned_guarantee_amount"] == 450
 
 
+@pytest.mark.parametrize(
+    ("basis", "tiers"), [("credit", [("0", "2.5")]), ("target", [("0", "1"), ("0.5", "1")])]
+)
+def test_a_segment_is_paid_its_days_of_a_result_in_deals_and_guarantee_alike(
+    basis: str, tiers: list[tuple[str, str]]
+) -> None:
+    """400 calls earn 1,000 in the quarter, however they are paid: 500 in each half, where 1,000 in all is the most."""
+    books = PaidBooks()
+    books.plan("P", [("0", "0.08")], cap="2000", mid_period_policy="segment_prorated")
+    books.component("P", "commission", "bookings", [], weight=1)
+    books.component("P", "calls", "activity", tiers, weight=1, rate_basis=basis)
+    if basis == "target":
+        # 600 by rates, 400 by the lump that is reached
+        books.rows["plan_tiers"][-1]["lump_bonus"] = "400"
+    books.seller("s", "P", target_incentive="600", valid_to=date(2025, 2, 15))
+    second = {**books.rows["plans"][-1], "version": 2}
+    books.rows["plans"].append(second)
+    for table in ("plan_components", "plan_tiers"):
+        books.rows[table] += [{**row, "version": 2} for row in books.rows[table]]
+    books.rows["plan_assignments"].append(
+        {
+            **books.rows["plan_assignments"][-1],
+            "version": 2,
+            "valid_from": date(2025, 2, 15),
+            "valid_to": None,
+        }
+    )
+    books.quota("s", "400", component="calls")
+    books.achieve("s", "calls", "400")
+    books.sell("a", "s", "10000", "2025-01-20 12:00")
+    deal = books.priced()["a", "s"]
+    assert (deal["added_pay_amount"], deal["added_pay_amount_final"]) == (500, 500)
+    row = books.periods()["s", Q1]
+    assert (row["pay_without_deals_amount"], row["earned_amount"]) == (1000, 1500)
+
+
+def test_instalments_of_one_credit_are_paid_in_the_period_of_each() -> None:
+    """60,000 in the first quarter on top of 230,000 of 250,000; 40,000 in the second on top of 30,000 of 50,000."""
+    books = PaidBooks()
+    books.plan("P", P, credit_event="cash")
+    books.seller("s", "P", "250000")
+    second = date(2025, 4, 1)
+    books.quota("s", "50000", period_start=second, period_end=date(2025, 7, 1))
+    books.sell("before", "s", "230000", "2025-01-05 12:00")
+    books.sell("spring", "s", "30000", "2025-04-05 12:00")
+    books.win("deal", "s", "100000", "2025-02-10 12:00")
+    for name, amount, paid in (("a", "60000", "2025-03-10 12:00"), ("b", "40000", "2025-04-20 12:00")):
+        books.credit("deal", "s", amount, paid, credit_id=name, recorded_at=at("2025-02-10 12:00"))
+    books.book("e1", "s", "earn", "6400", "2025-04-10", credit_id="a")
+    found = books.periods()
+    rows = [found["s", start] for start in (Q1, second)]
+    # 230,000 x 8 % and 6,400; 30,000 x 8 % and 4,000
+    assert [row["earned_amount"] for row in rows] == [18_400 + 6_400, 2_400 + 4_000]
+    assert [row["credited_amount"] for row in rows] == [290_000, 70_000]
+    assert [row["attainment"] for row in rows] == [1.16, 1.4]
+    # what was known at the close stands with the first: 11,200
+    assert [row["pay_as_known_amount"] for row in rows] == [18_400 + 11_200, 2_400]
+    # only the first instalment has been paid
+    assert [row["unpaid_amount"] for row in rows] == [18_400, 2_400 + 4_000]
+    assert all(row["pay_null_reason"] is None for row in rows)
+
+
 def test_a_multiplier_without_a_result_leaves_pay_unknown_and_says_so() -> None:
     books = PaidBooks()
     books.plan("P", P)

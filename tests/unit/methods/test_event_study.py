@@ -162,3 +162,10 @@ def test_shifting_and_scaling_the_outcome_scales_the_estimate(seed: int, shift: 
     first, second = fit_event_study(rows), fit_event_study(moved)
     assert second.average.estimate == pytest.approx(first.average.estimate * scale, rel=1e-6, abs=1e-9)
     assert second.pre_trend_p == pytest.approx(first.pre_trend_p, rel=1e-5, abs=1e-9)
+
+
+def test_the_mean_of_the_treated_is_that_of_the_periods_averaged() -> None:
+    rows = make_rows(9, effect={0: 0.5, 1: 0.5})
+    after = (rows.cohort != UNTREATED) & (rows.relative >= 0)
+    mean = np.average(rows.outcome[after], weights=rows.weight[after])
+    assert fit_event_study(rows).treated_mean == pytest.approx(mean, rel=1e-12)

@@ -34,6 +34,8 @@ def pay(tiers: Tiers, achieved: str | None, quota: str | None, **facts: Any) -> 
         "target": None,
         "gate_attainment": None,
         "gate_from": None,
+        "days": None,
+        "period_days": None,
     }
     row = (
         {
@@ -48,6 +50,7 @@ def pay(tiers: Tiers, achieved: str | None, quota: str | None, **facts: Any) -> 
     schema = {
         "row": pl.Int64, "plan_id": pl.String, "achieved": pl.Decimal(18, 8), "quota_amount": pl.Decimal(18, 2), "tier_method": pl.String,
         "rate_basis": pl.String, "target": pl.Float64, "gate_attainment": pl.Decimal(18, 8), "gate_from": pl.String,
+        "days": pl.Int64, "period_days": pl.Int64,
     }  # fmt: skip
     return pay_measures(pl.LazyFrame([row], schema=schema), ladder, KEY).collect().row(0, named=True)
 

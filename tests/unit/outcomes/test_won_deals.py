@@ -221,6 +221,21 @@ def test_touches_are_outbound_and_in_the_thirty_days_before_the_close(made, comp
     )
 
 
+def test_touches_after_a_refusal_are_those_of_customers_who_had_refused(made, company):
+    deal = {"opportunity_id": "d", "account_id": "A", "closed_at": "2025-03-31"}
+    calls = [
+        _call("2025-03-02") | {"opted_out": True},
+        _call("2025-03-03") | {"opted_out": False},
+        _call("2025-03-04"),
+        _call("2025-03-05", "inbound") | {"opted_out": True},
+        _call("2025-02-05") | {"opted_out": True},
+    ]
+    found = made(deal, activities=calls)["d"]
+    assert (found["touches_30d"], found["touches_after_refusal_30d"]) == (3, 1)
+    unknown = made(deal, activities=calls, firm=company(without=("activities.opted_out",)))["d"]
+    assert (unknown["touches_30d"], unknown["touches_after_refusal_30d"]) == (3, None)
+
+
 def test_touches_are_null_where_the_source_is_absent(made, company):
     deal = {"opportunity_id": "d", "account_id": "A", "closed_at": "2025-03-31"}
     for absent in ("activities", "activities.direction"):

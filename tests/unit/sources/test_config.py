@@ -76,6 +76,14 @@ def test_restricted_tables_are_off_until_asked_for(tmp_path: Path) -> None:
     assert load(BASE + "publish: {restricted: true}\n", tmp_path).publish.restricted
 
 
+def test_one_table_that_says_so_hides_the_ids_of_all(tmp_path: Path) -> None:
+    assert load(BASE, tmp_path).pseudonymised == frozenset()
+    said = load(BASE + "  complaints: {path: c.csv, pseudonymise: [account_id, subscription_id]}\n", tmp_path)
+    assert said.pseudonymised == {("accounts", "account_id"), ("subscriptions", "subscription_id")}
+    home = load(BASE.replace("accounts.csv", "accounts.csv, pseudonymise: [merged_into_id]"), tmp_path)
+    assert home.pseudonymised == {("accounts", "account_id")}
+
+
 def test_the_fingerprint_of_a_table_ignores_the_rest_of_the_file(tmp_path: Path) -> None:
     before = load(BASE, tmp_path).fingerprint("accounts")
     assert (
@@ -152,6 +160,21 @@ WRONG = {
         "  quotas: {sql: {uri: 'sqlite:///a.db', table: 'crm.<object>'}}",
         6,
         "name one with 'preset'",
+    ),
+    "pseudonym_of_a_typo": (
+        "  complaints: {path: c.csv, pseudonymise: [acount_id]}",
+        6,
+        "did you mean 'account_id'?",
+    ),
+    "pseudonym_of_a_word": (
+        "  ledger: {path: l.csv, pseudonymise: [currency]}",
+        6,
+        "no id of ledger that can be pseudonymised",
+    ),
+    "pseudonym_of_a_person": (
+        "  quotas: {path: q.csv, pseudonymise: [rep_id]}",
+        6,
+        "stands under pseudonyms anyway",
     ),
     "unknown_publish_key": ("publish: {restrict: true}", 6, "did you mean 'restricted'?"),
     "no_time_of_day": ("schedule: {daily: '25:00'}", 6, "has not the form"),

@@ -278,6 +278,19 @@ def test_complaints_move_in_the_planted_direction(companies: dict[str, tuple[Pat
     assert ratio["harm"] > ratio["none"] > ratio["opposite"]
 
 
+def test_sellers_write_down_least_in_the_segment_that_truth_names(
+    companies: dict[str, tuple[Path, Truth]],
+) -> None:
+    folder, truth = companies["none"]
+    heard = read(folder, "feedback").join(
+        read(folder, "accounts").select("account_id", "segment"), on="account_id"
+    )
+    told = pl.col("source") == "seller"
+    shares = heard.filter(pl.col("solicited") != "true").group_by("segment").agg(told.mean()).sort("source")
+    assert shares["segment"][0] == truth.unheard["segment"]
+    assert shares["source"][0] < 0.5 * shares["source"][1]
+
+
 def test_hops_wait_longer_the_further_from_the_board(companies: dict[str, tuple[Path, Truth]]) -> None:
     folder, truth = companies["none"]
     heard = read(folder, "feedback").filter(pl.col("expressed_at") < datetime(2025, 3, 1, tzinfo=UTC))

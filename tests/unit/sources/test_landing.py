@@ -261,6 +261,8 @@ def test_a_first_look_says_what_maps_and_what_is_missing(tmp_path: Path) -> None
     assert accounts.rejects == (("ragged", 1),)
     assert accounts.warnings[0].startswith("account_id: 2 of 3 ids hold a blank or an @")
     assert "jane" not in repr(report)
+    hidden = configure(tmp_path / "in", accounts="{path: named.csv, pseudonymise: [account_id]}")
+    assert not {t.table: t for t in inspect_sources(hidden).tables}["accounts"].warnings
     assert tables["quotas"].missing == ("period_start", "period_end")
     assert "no file at none.csv" in tables["complaints"].problem
     assert not report.usable
