@@ -10,12 +10,19 @@ import gzip
 import io
 import json
 import random
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
+import pyarrow as pa
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from pipelines.sources.demo import simulate
 
@@ -78,7 +85,8 @@ def make(seed: int, valid: Mapping[str, Rows]) -> Input:
         data = WRITERS[suffix](rng, rows)
         for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
             data = _apply(rng, BYTE_CHANGES, data, story)
-        files[f"{table}-{number}{suffix}"] = _zip(rng, data, story) if suffix.endswith(".gz") else data
+        packed = suffix.endswith((".gz", ".zst"))
+        files[f"{table}-{number}{suffix}"] = _zip(rng, data, story, suffix) if packed else data
     columns = list(valid[table][0])
     path = f"{table}-*{suffix}" if len(files) > 1 else next(iter(files))
     return Input(seed, table, files, _options(rng, path, columns), tuple(story))
@@ -260,10 +268,43 @@ def _typed(rng: random.Random, name: str, dtype: pl.DataType) -> pl.Expr:
     return shapes.get(rng.choice(["plain"] * 6 + sorted(shapes)), column).alias(name)
 
 
+def _workbook(rng: random.Random, rows: Rows) -> bytes:
+    """Numbers, truths and days as cells of their own; what a workbook can't hold (control characters) as nothing."""
+    book = Workbook()
+    book.properties.created = book.properties.modified = datetime(2025, 1, 1)  # noqa: DTZ001 (a workbook knows no zone)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for row in [names, *([row.get(name) for name in names] for row in rows)]:
+        book.active.append([_workbook_cell(rng, value) for value in row])
+    out = io.BytesIO()
+    book.save(out)
+    if rng.random() < 0.6:
+        return out.getvalue()
+    # inside the archive, where changed bytes are still a workbook
+    changed = io.BytesIO()
+    with zipfile.ZipFile(out) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            data = old.read(part)
+            if part.startswith("xl/") and rng.random() < 0.3:
+                data = rng.choice([_put_bytes, _flip_bits, _piece_twice, _piece_lost])(rng, data)
+            new.writestr(zipfile.ZipInfo(part), data)
+    return changed.getvalue()
+
+
+def _workbook_cell(rng: random.Random, value: Any) -> Any:
+    if isinstance(value, bool | None) or (isinstance(value, int | float) and abs(value) < 1e15):
+        return value
+    text = ILLEGAL_CHARACTERS_RE.sub("", _cell(value))[:3_000]
+    if len(text) == len("2025-01-01") and rng.random() < 0.3:
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    return text
+
+
 WRITERS: dict[str, Callable[[random.Random, Rows], bytes]] = {
     ".csv": _delimited, ".csv.gz": _delimited, ".jsonl": _json_lines, ".jsonl.gz": _json_lines, ".ndjson": _json_lines,
     ".parquet": _parquet, ".pq": _parquet, ".psv": lambda rng, rows: _delimited(rng, rows, "|"),
-    ".tsv": lambda rng, rows: _delimited(rng, rows, "\t"), ".txt": lambda rng, rows: _delimited(rng, rows, ";"),
+    ".xlsx": _workbook,
+    ".csv.zst": _delimited, ".tsv": lambda rng, rows: _delimited(rng, rows, "\t"), ".txt": lambda rng, rows: _delimited(rng, rows, ";"),
 }  # fmt: skip
 
 
@@ -353,8 +394,15 @@ BYTE_CHANGES: dict[str, Callable[[random.Random, bytes], bytes]] = {
 }  # fmt: skip
 
 
-def _zip(rng: random.Random, data: bytes, story: list[str]) -> bytes:
-    packed = gzip.compress(data[: len(data) // 2], mtime=0) + gzip.compress(data[len(data) // 2 :], mtime=0)
+def _zip(rng: random.Random, data: bytes, story: list[str], suffix: str) -> bytes:
+    """In two pieces, as programs that append do."""
+    pieces = data[: len(data) // 2], data[len(data) // 2 :]
+    pack = (
+        partial(pa.compress, codec="zstd", asbytes=True)
+        if suffix.endswith(".zst")
+        else partial(gzip.compress, mtime=0)
+    )
+    packed = b"".join(pack(piece) for piece in pieces)
     if rng.random() < 0.3:
         packed = _apply(
             rng,

@@ -51,8 +51,23 @@ def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:
     wanted = (
         rows.filter(pl.col(SOURCE_RECORD).is_in(numbers.tolist())).sort(SOURCE_RECORD).drop(SOURCE_RECORD)
     )
-    texts = wanted.select(as_text(n, t) for n, t in wanted.collect_schema().items()).collect()
+    cells = {name: as_text(name, dtype) for name, dtype in wanted.collect_schema().items()}
+    try:
+        texts = wanted.select(cells.values()).collect()
+    except (
+        DAMAGE
+    ):  # in a column that nothing maps, or the table had been blocked: the others can still be shown
+        texts = pl.DataFrame(
+            [_cells_or_mark(wanted, name, cell, len(numbers)) for name, cell in cells.items()]
+        )
     return texts.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+
+
+def _cells_or_mark(rows: pl.LazyFrame, name: str, cell: pl.Expr, count: int) -> pl.Series:
+    try:
+        return rows.select(cell).collect()[name]
+    except DAMAGE:
+        return pl.Series(name, ["<can't be decoded>"] * count)
 
 
 def decode_fully(rows: pl.LazyFrame) -> int:

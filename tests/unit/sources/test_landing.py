@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from assets.landing import FILE, RECORD, Landed, LandingBlockedError
@@ -291,3 +292,23 @@ def test_types_that_no_contract_holds_are_text_in_rows_and_in_raw(tmp_path: Path
     assert '"tags":"a,b"' in raw[0]
     assert '"nested":"<List(Binary)>"' in raw[0]
     assert '"account_id":"0xff01"' in raw[1]
+
+
+def test_a_damaged_column_that_nothing_maps_is_marked_in_raw(tmp_path: Path) -> None:
+    config = configure(tmp_path / "in", accounts="{path: a.parquet}")
+    file = config.folder / "a.parquet"
+    frame = pl.DataFrame(
+        {"account_id": [f"A{n}" for n in range(2_000)], "note": [f"{n} remarks" for n in range(2_000)]}
+    )
+    frame.write_parquet(file, statistics=False)
+    with pq.ParquetFile(file) as parquet:
+        chunk = parquet.metadata.row_group(0).column(1)
+    begin = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(file.read_bytes())
+    data[begin : begin + 40] = b"\xff" * 40
+    file.write_bytes(data)
+    landed = ConfiguredLanding(config, tmp_path / "cache").read("accounts")
+    rows = landed.rows.collect()
+    assert rows.height == 2_000
+    raw = landed.raw(rows.select(FILE, RECORD).head(2))["raw"].to_list()
+    assert raw[1] == '{"account_id":"A1","note":"<can\'t be decoded>"}'
