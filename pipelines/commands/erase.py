@@ -17,6 +17,7 @@ from pipelines.exits import Exit, UsageError, one_line_of
 from pipelines.keys import FOLDER, add_erased
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.terminal import console
+from pipelines.warehouse.mirror import open_mirror, sent_to
 from pipelines.warehouse.parquet import write_side
 from pipelines.warehouse.retention import Keep, collect
 from pipelines.warehouse.runs import Runs
@@ -62,6 +63,10 @@ def erase(home: Path, config: Path | None, name: str, domain: str, *, dry_run: b
         )
         return code
     gone = collect(home, datetime.now(UTC), keep=Keep(1, timedelta()))
+    if (target := sent_to(home)) is not None:
+        # at once, not in a week: nobody may read it any longer
+        objects = open_mirror(target).collect(datetime.now(UTC), Keep(1, timedelta()), unnamed=timedelta())
+        out.print(f"Removed {objects} objects of older snapshots from {target}.")
     dropped = ", ".join(map(str, gone.snapshots)) or "none"
     out.print(
         f"Published without the id. Older snapshots removed: {dropped}; with them {gone.files} stored files. No rollback past this point."
@@ -69,10 +74,6 @@ def erase(home: Path, config: Path | None, name: str, domain: str, *, dry_run: b
     out.print(
         "The id stays on the list of the erased (keys/erased.json), so that no later delivery brings it back."
     )
-    if (target := configuration.publish.to) is not None:
-        out.print(
-            f"{target} still holds older snapshots: remove them there, or wait until three newer ones are sent."
-        )
     _tell_sources(remaining)
     return Exit.PUBLISHED
 
@@ -130,7 +131,7 @@ def drop_failed(home: Path, erased: Erased, names: set[str]) -> int:
 
 
 def drop_caches(home: Path) -> int:
-    """Remove copies of what the sources said: answers of databases, objects, readings and spills of killed runs; returns how many."""
+    """Remove copies of what the sources said: answers of databases, files of object stores, readings and spills of killed runs; returns how many."""
     cache = home / "cache"
     held = [
         p

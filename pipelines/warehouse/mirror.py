@@ -24,7 +24,7 @@ from typing import Any
 from pipelines.objects import CHUNK, Bucket, ObjectFact, ObjectStoreError, Trouble, key_of
 from pipelines.warehouse.catalog import CATALOG
 from pipelines.warehouse.files import Files, StorageError, seal, unseal
-from pipelines.warehouse.retention import KEEP_AGE, KEEP_SNAPSHOTS
+from pipelines.warehouse.retention import Keep
 from pipelines.warehouse.snapshots import Snapshot, find_stale, published_folder
 
 log = logging.getLogger(__name__)
@@ -128,13 +128,14 @@ class Mirror:
             problems.append(f"{self.target}/{LATEST} leads nowhere: {error}")
         return problems
 
-    def collect(self, now: datetime) -> int:
+    def collect(self, now: datetime, keep: Keep | None = None, unnamed: timedelta = KEPT_UNNAMED) -> int:
         """Remove old snapshots, and what none of the others names; returns the number of objects that went.
 
-        Kept are the newest 3, the one `latest.json` names, and those younger than 24 hours, as in the home. An object
-        goes only a week after it was written, and a writer who needs one half as old writes it anew: so nobody's half-sent
+        Kept by default are the newest 3, the one `latest.json` names, and those younger than 24 hours, as in the home. An
+        object goes only a week after it was written (`unnamed`), and a writer who needs one half as old writes it anew: so nobody's half-sent
         snapshot loses what it counts on. Raises ObjectStoreError or StorageError; where a manifest can't be read, nothing goes.
         """
+        keep = keep or Keep()
         facts = {fact.key: fact for fact in self.bucket.list(self._prefix.rstrip("/"))}
         latest = self._key(json.loads(self.bucket.read(self._key(LATEST))[0])["manifest"])
         known = {
@@ -142,8 +143,8 @@ class Mirror:
             for key in facts
             if key.startswith(f"{self._prefix}snapshots/")
         }
-        newest = sorted(known, key=lambda key: str(known[key]["created_at"]))[-KEEP_SNAPSHOTS:]
-        kept = {key for key in known if facts[key].modified > now - KEEP_AGE} | {*newest, latest}
+        newest = sorted(known, key=lambda key: str(known[key]["created_at"]))[-keep.snapshots :]
+        kept = {key for key in known if facts[key].modified > now - keep.age} | {*newest, latest}
         named = {self._key(place) for key in kept & set(known) for place in known[key]["objects"].values()}
         gone = [key for key in known if key not in kept]
         gone += [
@@ -151,7 +152,7 @@ class Mirror:
             for key, fact in facts.items()
             if key.startswith(f"{self._prefix}objects/")
             and key not in named
-            and fact.modified < now - KEPT_UNNAMED
+            and fact.modified < now - unnamed
         ]
         for key in gone:  # manifests first: none that stays names what goes
             if self.bucket.head(key).modified == facts[key].modified:

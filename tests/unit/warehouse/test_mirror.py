@@ -18,6 +18,7 @@ from pipelines.exits import Exit
 from pipelines.objects import Bucket
 from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.mirror import Mirror, NotSentError, send_snapshot, sent_to
+from pipelines.warehouse.retention import Keep
 from pipelines.warehouse.snapshots import Snapshot
 
 TARGET = "s3://lake/published"
@@ -274,6 +275,19 @@ def test_old_snapshots_go_and_take_only_what_nobody_names(bucket: Any, make: Cal
     assert mirror.verify() == []
     assert read_as_a_reader(bucket)[0] == 2
     assert mirror.collect(now() + later) == 0
+
+
+def test_after_an_erasure_only_the_latest_is_left_and_at_once(
+    bucket: Any, make: Callable[..., Snapshot]
+) -> None:
+    mirror = Mirror(TARGET)
+    for letter in "abc":
+        mirror.send(make(letter), now())
+    mirror.collect(now() + timedelta(seconds=2), Keep(1, timedelta()), unnamed=timedelta())
+    number, files = read_as_a_reader(bucket)
+    assert number == 3
+    assert len(list(bucket.objects.all())) == len(files) + 2  # its manifest, and the pointer
+    assert mirror.verify() == []
 
 
 def test_what_could_soon_be_removed_is_written_anew_by_who_counts_on_it(
