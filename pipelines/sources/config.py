@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from assets.company import Churn, Company
 from assets.core.pseudonyms import IdKind, list_kinds
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Sensitivity, Table
+from pipelines.sources.config_errors import as_config_error
 from pipelines.sources.hints import nearest
 from pipelines.sources.preset import (
     OBJECT,
@@ -29,10 +30,7 @@ from pipelines.sources.preset import (
 )
 from pipelines.sources.settings import (
     Alerts,
-    ChurnSettings,
     CompanySettings,
-    Database,
-    Delta,
     FileEntry,
     Layout,
     PublishSettings,
@@ -155,7 +153,7 @@ def load_config(path: Path | str, tables: Mapping[str, Table] = SOURCES) -> Conf
     try:
         root = Root.model_validate(value)
     except ValidationError as error:
-        raise _as_config_error(document, error) from None
+        raise as_config_error(document, error) from None
     sources = {
         name: _from_preset(document, name, source, root.company) if source.preset is not None else source
         for name, source in root.sources.items()
@@ -323,51 +321,3 @@ def _check_pseudonymised(
         raise document.error(
             ("sources", table.name, "pseudonymise", place), f"{said}: {nearest(column, allowed)}"
         )
-
-
-_WORDS = {
-    "missing": "is missing",
-    "string_type": "must be text: put it in quotes",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping of keys",
-    "list_type": "must be a list",
-    "model_type": "must be a mapping of keys",
-}
-
-
-def _as_config_error(document: Document, error: ValidationError) -> ConfigError:
-    """The first problem of a validation, in the user's words."""
-    problem = error.errors(include_url=False)[0]
-    path = tuple(p for p in problem["loc"] if p != "[key]")
-    kind, said = problem["type"], problem["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        return document.error(path, f"unknown key: {_key_hint(path)}")
-    if kind == "missing":
-        return document.error(path, f"the key {path[-1]!r} is missing")
-    if kind == "value_error" and "isoformat" in said:
-        said = "must be a day such as 2025-12-31"
-    if kind == "string_pattern_mismatch":
-        said = f"{problem['input']!r} has not the form asked for ({problem['ctx']['pattern'].strip('^$')})"
-    return document.error(path, _WORDS.get(kind, said))
-
-
-def _key_hint(path: tuple[str | int, ...]) -> str:
-    models: dict[tuple[str | int, ...], type[BaseModel]] = {
-        (): Root,
-        ("company",): CompanySettings,
-        ("company", "churn"): ChurnSettings,
-        ("alerts",): Alerts,
-        ("schedule",): ScheduleSettings,
-        ("publish",): PublishSettings,
-    }
-    around, word = path[:-1], str(path[-1])
-    if around[:1] == ("sources",):
-        nested: dict[str, type[BaseModel]] = {"sql": Database, "delta": Delta, "files": FileEntry}
-        model = next((m for key, m in nested.items() if key in around), Source)
-        if model is FileEntry and word in Source.model_fields:
-            return f"{word!r} stands on the table, not on a file of its query"
-    else:
-        model = models.get(around, Root)
-    return nearest(word, model.model_fields)
