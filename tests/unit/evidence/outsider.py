@@ -23,11 +23,13 @@ CROSSES: Final = "emcr_quintile_within_segment"
 def attack(published: Published, *, joint: bool = False) -> Attacker:
     """Everything that is published, and every relation between the numbers that can be read off their keys.
 
-    With `joint`, of feedback, needs and rhythm alone, also what follows from different numbers together: what left a hop entered the
-    next one; needs are heard by sellers, by others, or by both; deals won are closed; months of a year make up months of a half, and those months of a quarter.
+    With `joint`, table by table, also what follows from different numbers together: events are at most deals, and months at most twelve
+    times as many; what left a hop entered the next one; needs are heard by sellers, by others, or by both; deals won are closed; months
+    of a year make up months of a half, and those months of a quarter.
     """
     attacker, tables = Attacker(), published.tables
     if joint:
+        _read_groups(attacker, tables, joint=True)
         _read_lags(attacker, tables["feedback_lag_by_incentive"], joint=True)
         _read_needs(attacker, tables["unmet_needs"], joint=True)
         _read_rhythm(attacker, tables["sales_rhythm"], joint=True)
@@ -86,7 +88,7 @@ def _rows(frame: pl.DataFrame, key: Sequence[str], number: pl.Expr) -> list[tupl
     return [(tuple(row[:-1]), row[-1]) for row in named.iter_rows()]
 
 
-def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame]) -> None:
+def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, joint: bool = False) -> None:
     churn = tables["churn_by_incentive"]
     half, year = churn.filter(_c("horizon_days") == 180), churn.filter(_c("horizon_days") == 365)
     for number in ("n", "at_risk", "events", "other_exits", *_DISTINCT):
@@ -121,7 +123,7 @@ def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame]) -> None
                 if k in attacker.known
             ],
         )
-    for table in ("churn", "rates"):
+    for table in ("churn", "rates") if joint else ():
         for _, _, *rest in [k for k in attacker.known if k[:2] == (table, "n")]:
             size = [(table, "n", *rest)]
             for distinct in _DISTINCT:
@@ -481,7 +483,7 @@ def find_breaches(
     along = {
         key: (truth, 1.0)
         for key, (truth, _) in secrets.items()
-        if key[0] in ("lags", "needs", "rhythm") and truth > 0
+        if key[0] in ("churn", "rates", "lags", "needs", "rhythm") and truth > 0
     }
     followed = attack(published, joint=True)
     for key in list(along):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.evidence.dimensions import state_equations
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.suppression import Additive, add_seasons, blank, hide_small_cells
 
 KEY = ["dimension", "value"]
 
@@ -154,3 +154,28 @@ def test_groups_that_other_tables_hide_are_hidden() -> None:
     always = pl.DataFrame({"dimension": ["segment"], "value": ["a"]})
     marked = hide_small_cells(frame, state_equations(frame), KEY, always=always)
     assert ("segment", "a") in set(marked.filter("suppressed").select(KEY).iter_rows())
+
+
+def test_what_another_table_shows_protects_nothing() -> None:
+    """The total is known elsewhere: it can't be hidden, so a second part is; and where there is none, nothing loops."""
+    parts = [("segment", "small", 2, 3), ("segment", "mid", 9, 30), ("segment", "big", 40, 400)]
+    frame = deals_of(
+        pl.DataFrame(
+            [("all", "all", 50, 433), *parts], schema=[*KEY, "n_sellers", "n_accounts"], orient="row"
+        )
+    ).with_columns(is_known=pl.col("dimension") == "all")
+    marked = hide_small_cells(frame, state_equations(frame), KEY, additive=[Additive("n")])
+    assert set(marked.filter("suppressed")["value"]) == {"small", "mid"}
+    alone = frame.filter(pl.col("value").is_in(["all", "small"]))
+    assert hide_small_cells(alone, state_equations(alone), KEY)["suppressed"].to_list() == [False, True]
+
+
+def test_seasons_say_what_quarters_add_up_to() -> None:
+    quarters = pl.DataFrame(
+        {"team": "x", "quarter": ["2024-Q1", "2024-Q2", "2025-Q1", "unknown"], "n": [1, 2, 4, 8]}
+    )
+    totals, equations = add_seasons(quarters, "quarter", ["team"], ["n"])
+    assert set(totals.select("quarter", "n").rows()) == {("season 1", 5), ("half 1", 5)}
+    assert totals["is_known"].all()
+    assert set(equations.filter("is_total")["quarter"]) == {"season 1", "half 1"}
+    assert set(equations.filter(~pl.col("is_total"))["quarter"]) == {"2024-Q1", "2025-Q1"}
