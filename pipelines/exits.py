@@ -33,6 +33,7 @@ _CODES = {
     "NotClosedError": Exit.BLOCKED,
     "NeverMadeError": Exit.BLOCKED,
     "SourceUnreachableError": Exit.UNREACHABLE,
+    "NothingThereError": Exit.UNREACHABLE,
     "UsageError": Exit.USAGE,
 }
 
