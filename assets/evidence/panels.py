@@ -16,7 +16,7 @@ import polars as pl
 from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.evidence.retention import follow_deals
-from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, Outcome
+from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, OWNER_EXPOSURES, Outcome
 from assets.methods.clusters import Flags, Floats
 from assets.outcomes.ownership import add_owner_intensity
 from assets.voice.hops import observation_end
@@ -35,9 +35,11 @@ _FACTS: Final = tuple(
             "period",
             "days_to_end_bin",
             "next_emcr",
+            "owner_rep_id",
+            "owner_period",
             *CONFOUNDERS,
             *MEDIATORS,
-            *(e.column for e in EXPOSURES),
+            *(e.column for e in (*EXPOSURES, *OWNER_EXPOSURES)),
         ]
     )
 )
