@@ -250,7 +250,9 @@ def show_rejects(home: Path, table: str, limit: int) -> Exit:
     key = _newest_reading(store, runs, path)
     frame = store.read_side(path, key, "rejects") if key else None
     if key is None or frame is None:
-        console().print(f"{name} was never read in {home}: run `aftersale run` first.")
+        console().print(
+            f"No reading of {name} is kept in {home}: run `aftersale run` first; `aftersale status` says how the last run ended."
+        )
         return Exit.PUBLISHED
     _show_tombstones(store.read_side(path, key, "tombstones"), name, limit)
     if frame.is_empty():
