@@ -107,7 +107,7 @@ def _refine_and_stage(
             DUPLICATES: blot_out(refined.duplicates, door.erased),
         }
         if (blocked := blocked_by(refined, landed.reading)) is not None:
-            sentence = f"{blocked.sentence} Look at them with: aftersale rejects {contract.name}"
+            sentence = f"{blocked.sentence}. Look at them with: aftersale rejects {contract.name}"
             block = Block(contract.path, "few_rows_are_rejected", blocked.count, sentence)
             return Step((_failed(block, refined.counts.rows_in),), sides=sides, block=block)
         vanished = _compare(contract, door, head, refined)

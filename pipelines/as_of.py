@@ -62,16 +62,17 @@ def newest_close(configuration: Configuration, landing: ConfiguredLanding) -> da
         raise NoEventError(
             "opportunities need closed_at and is_won to find the day to look from; or set company.as_of"
         )
-    newest = (
+    deals, newest = (
         with_steps(landed.rows, parsed.values())
         .select(closed=parsed["closed_at"].value, won=parsed["is_won"].value)
-        .filter("won")
-        .select(pl.col("closed").dt.convert_time_zone(zone).dt.date().max())
+        .select(pl.len(), pl.col("closed").filter(pl.col("won")).dt.convert_time_zone(zone).dt.date().max())
         .collect(engine="streaming")
-        .item()
+        .row(0)
     )
     if newest is None:
         raise NoEventError(
-            "no won deal has a readable close: set company.as_of in the configuration, or use --as-of"
+            f"no won deal has a readable close: opportunities has {deals:,} deals, and {landed.filtered:,} are left out, "
+            "as deleted or by `where`. Look at closed_at and is_won there; "
+            "or set company.as_of in the configuration, or use --as-of"
         )
     return newest  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import polars as pl
 
+from assets.core.advice import advise
 from assets.landing import Reading
 from expectations.model import Kind, Table
 
@@ -146,7 +147,7 @@ def blocked_by(refined: Judged, reading: Reading) -> BlockedTable | None:
         sorted(Counter(refined.rejects["reason"].to_list()).items(), key=lambda item: (-item[1], item[0]))
     )[:_SHOWN_REASONS]
     if too_many:
-        most = ", ".join(f"{reason} {count}" for reason, count in reasons)
+        most = ", ".join(f"{count} {advise(reason)}" for reason, count in reasons)
         sentence = f"{counts.rejected} of {records} records rejected, over the limit of {reading.max_reject_share:.2%}: {most}"
     else:
         sentence = f"no row is left of {counts.rows_in} records, and the table must not be empty"

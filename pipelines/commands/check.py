@@ -43,5 +43,5 @@ def _details(table: TableReport) -> list[str]:
         lines.append(f"has no {', '.join(table.left_out)}")
     if table.unused:
         lines.append(f"leaves aside the columns {', '.join(table.unused)}")
-    lines += [f"the first records already hold {count} rejects: {reason}" for reason, count in table.rejects]
+    lines += [f"of the first records {count} would be rejected: {reason}" for reason, count in table.rejects]
     return [*lines, *table.warnings]

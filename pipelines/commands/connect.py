@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from assets.landing import SourceUnreachableError
 from expectations.contracts import SOURCES
-from expectations.model import Column, Presence
+from expectations.model import Column, Kind, Presence
 from pipelines.exits import Exit, UsageError
 from pipelines.sources.catalogue import list_tables
 from pipelines.sources.database import DatabaseError
@@ -21,6 +21,9 @@ from pipelines.sources.settings import Database
 from pipelines.terminal import console, show_rows
 
 _NEEDED = {Presence.REQUIRED: "in every row", Presence.MAPPED: "column needed"}
+
+# a time without its offset is rejected unless the source names its zone
+_MOMENT = "a day, or a time with its offset such as 2025-03-31T17:00:00Z; without one, write `timezone:` on the source"
 
 
 def propose_configuration(
@@ -51,11 +54,21 @@ def propose_configuration(
             f"nothing in {folder or database_env} looks like a system's tables or a source table: see docs/connect"
         )
     out.write_text(write_proposal(proposal, currency, timezone), "utf-8")
+    _show(proposal, out)
+    return Exit.PUBLISHED
+
+
+def _show(proposal: Proposal, out: Path) -> None:
     show = console()
     show_rows("Recognised", ("table", "by"), [(one.table, one.from_what) for one in proposal.found])
     if proposal.unrecognised:
         show.print(
             f"Not used: {', '.join(proposal.unrecognised[:20])}{' ...' if len(proposal.unrecognised) > 20 else ''}"
+        )
+    if proposal.passed_over:
+        others = ", ".join(f"{table} ({system})" for table, system in proposal.passed_over)
+        show.print(
+            f"Also there: {others}. One source makes a table: to take another, change its preset and path"
         )
     if proposal.missing:
         show.print(
@@ -65,7 +78,6 @@ def propose_configuration(
         show.print(
             f"{out} is written. Set currency and time zone in it, then: aftersale check --config {out}"
         )
-    return Exit.PUBLISHED
 
 
 def _look_into(database_env: str) -> Proposal:
@@ -96,7 +108,8 @@ def print_template(table: str) -> Exit:
 
 
 def _describe(column: Column) -> str:
-    facts = [column.kind.value, _NEEDED.get(column.presence, ""), column.unit]
+    unit = _MOMENT if column.kind is Kind.TIMESTAMP else column.unit
+    facts = [column.kind.value, _NEEDED.get(column.presence, ""), unit]
     if column.values:
         facts.append(f"{'one of' if column.closed else 'such as'} {', '.join(column.values)}")
     return f"  {column.name}: {column.description} ({'; '.join(fact for fact in facts if fact)})"

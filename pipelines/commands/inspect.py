@@ -13,6 +13,7 @@ import polars as pl
 from pipelines.exits import Exit, UsageError, one_line_of
 from pipelines.places import find_config
 from pipelines.terminal import console, show_rows
+from pipelines.unmatched import say_unmatched
 from pipelines.warehouse.mirror import open_mirror, sent_to
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import (
@@ -144,6 +145,8 @@ def show_status(home: Path, *, as_json: bool) -> Exit:
             for c in found["failing_checks"]
         ]
         show_rows("Checks that do not hold", ("table", "check", "severity", "rows", "of"), rows)
+    if snapshot and (said := say_unmatched(Path(snapshot["path"]))):
+        out.print(said)
     for source in found["stale_sources"]:
         out.print(
             f"Stale source: {source['table']}, its rows are {source['age_hours']} hours old. {one_line_of(source['because'])}"
@@ -250,7 +253,9 @@ def show_rejects(home: Path, table: str, limit: int) -> Exit:
     key = _newest_reading(store, runs, path)
     frame = store.read_side(path, key, "rejects") if key else None
     if key is None or frame is None:
-        console().print(f"{name} was never read in {home}: run `aftersale run` first.")
+        console().print(
+            f"No reading of {name} is kept in {home}: run `aftersale run` first; `aftersale status` says how the last run ended."
+        )
         return Exit.PUBLISHED
     _show_tombstones(store.read_side(path, key, "tombstones"), name, limit)
     if frame.is_empty():

@@ -17,6 +17,7 @@ from pipelines.places import find_config, prepare_dagster_home
 from pipelines.sources.config import Configuration
 from pipelines.sources.hints import nearest
 from pipelines.terminal import console, errors
+from pipelines.unmatched import say_unmatched
 from pipelines.warehouse.files import StorageError
 from pipelines.warehouse.runs import Runs, State
 from pipelines.warehouse.snapshots import Snapshot, latest_snapshot
@@ -171,6 +172,8 @@ def _report(home: Path, run_id: str, trouble: Exit) -> Exit:
     if trouble is Exit.PUBLISHED and newest is not None:
         word = "Published" if newest.run_id == run_id else "No table differs from"
         console().print(f"{word} snapshot {newest.number}, as of {newest.as_of}: {newest.path}")
+        if said := say_unmatched(newest.path):
+            console().print(said)
         return Exit.PUBLISHED
     if run is not None and run.state is State.BLOCKED:
         stays = f"Snapshot {newest.number} stays the newest." if newest else "Nothing is published yet."

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from assets.core.advice import advise
+from assets.core.parse import parse
 from assets.core.pseudonyms import list_kinds
-from assets.landing import Landed, LandingBlockedError, SourceUnreachableError
+from assets.core.reading import with_steps
+from assets.landing import Landed, LandingBlockedError, Reading, SourceUnreachableError
 from expectations.model import Table
 from pipelines.sources.config import Configuration, Source
 from pipelines.sources.landing import ConfiguredLanding
@@ -93,15 +97,18 @@ def _inspect(landing: ConfiguredLanding, configuration: Configuration, table: st
         landed = landing.sample(table)
     except (LandingBlockedError, SourceUnreachableError) as error:
         return replace(known, problem=str(error), reached=_reached(error))
-    counts = landed.rejects.group_by("reason").len().sort("reason")
+    contract, rows = configuration.tables[table], landed.rows.collect()
+    counts = Counter(landed.rejects["reason"].to_list())
+    counts.update(_unreadable(contract, rows, landed.reading, configuration.company.timezone))
     return replace(
         known,
         files=len(landed.files),
         records=sum(file.records for file in landed.files),
-        rejects=tuple(counts.iter_rows()),
+        rejects=tuple(sorted((advise(reason), n) for reason, n in counts.items())),
         warnings=(
             *_absent_objects(landing, configuration, table),
-            *_warnings(configuration, configuration.tables[table], plan, landed),
+            *_all_left_out(rows, landed),
+            *_warnings(configuration, contract, plan, rows),
         ),
     )
 
@@ -134,16 +141,35 @@ def _absent_objects(landing: ConfiguredLanding, configuration: Configuration, ta
     return [f"made without {', '.join(absent)}: what they would tell is null"] if absent else []
 
 
+def _unreadable(contract: Table, rows: pl.DataFrame, reading: Reading, zone: str) -> list[str]:
+    """Why the core would reject rows, one reason a row, as far as single cells tell."""
+    read = [
+        parse(column, rows.schema[column.name], reading, zone)
+        for column in contract.door
+        if column.kept and column.name in rows.schema
+    ]
+    if not read:
+        return []
+    reasons = with_steps(rows.lazy(), read).select(pl.coalesce(*(one.reason for one in read)).alias("reason"))
+    return reasons.collect()["reason"].drop_nulls().to_list()
+
+
+def _all_left_out(rows: pl.DataFrame, landed: Landed) -> list[str]:
+    """Nothing is left of what was looked at: seldom what somebody wants."""
+    if rows.height or not landed.filtered:
+        return []
+    return [f"all {landed.filtered:,} records looked at are left out: deleted, test data, or by `where`"]
+
+
 def _reached(error: Exception) -> bool:
     return not isinstance(error, SourceUnreachableError)
 
 
-def _warnings(configuration: Configuration, contract: Table, plan: Plan, landed: Landed) -> list[str]:
+def _warnings(configuration: Configuration, contract: Table, plan: Plan, rows: pl.DataFrame) -> list[str]:
     """Ids that look like names and are not hidden, by count; the values themselves are not shown.
 
     Whatever is no id (a region, a team) is a word, and may hold a blank; people stand under pseudonyms.
     """
-    rows = landed.rows.collect()
     said = []
     for column, kind in list_kinds(contract, configuration.tables).items():
         if (

@@ -44,11 +44,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to write into aftersale.yaml. `missing`: tables that are needed and were not recognised."""
+    """What to write into aftersale.yaml. `missing`: tables that are needed and were not recognised.
+
+    `passed_over`: (table, system) where another system makes the table.
+    """
 
     found: tuple[Found, ...]
     missing: tuple[str, ...]
     unrecognised: tuple[str, ...]
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 def propose(folder: Path, relative_to: Path) -> Proposal:
@@ -81,6 +85,7 @@ def _propose(
     """What the names and columns of files or tables say. `place` writes where one lies; `remarks` go beside it."""
     templates = _recognise(headers)
     found: dict[str, Found] = {}
+    could: list[tuple[str, str]] = []
     used: set[str] = set()
     by_rank = sorted(templates.items(), key=lambda item: (_ORDER.index(item[1][0].name), item[0]))
     for template, (preset, objects) in by_rank:
@@ -90,6 +95,7 @@ def _propose(
             if main and all(n in objects for n, needed in made.objects.items() if needed):
                 entry = f"{{preset: {preset.name}, {place(template)}}}"
                 one = Found(table, entry, preset.system)
+                could.append((table, preset.system))
                 if table not in found or preset.name == _FIRST.get(table):
                     found[table] = one
     for child, parent in _OF.items():  # events of one system mean nothing to the rows of another
@@ -106,7 +112,9 @@ def _propose(
             used.add(path)
     missing = tuple(n for n, t in SOURCES.items() if t.required and n not in found)
     ordered = tuple(found[name] for name in SOURCES if name in found)
-    return Proposal(ordered, missing, tuple(path for path in headers if path not in used))
+    chosen = {(one.table, one.from_what) for one in ordered}
+    passed_over = tuple(sorted(pair for pair in set(could) - chosen if pair[0] in found))
+    return Proposal(ordered, missing, tuple(path for path in headers if path not in used), passed_over)
 
 
 def write_proposal(proposal: Proposal, currency: str, timezone: str) -> str:

@@ -351,6 +351,13 @@ def test_more_rejects_than_allowed_block_and_say_why() -> None:
     assert "1 of 100 records rejected" in blocked.sentence
 
 
+def test_a_block_says_what_to_do_about_its_reason() -> None:
+    landed = land("opportunities", DEALS, [deal(closed="2025-01-05 10:00:00")])
+    blocked = blocked_by(refine_source(landed, COMPANY, NAMES), Reading())
+    assert blocked is not None
+    assert "1 wall_time_without_zone (write `timezone: UTC`" in blocked.sentence
+
+
 def test_records_left_out_by_where_dilute_nothing() -> None:
     landed = land("accounts", "account_id deleted", [("A1", "maybe"), ("A2", "no")])
     landed = replace(landed, filtered=998, files=(replace(landed.files[0], records=1000),))

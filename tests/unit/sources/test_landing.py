@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.landing import FILE, RECORD, Landed, LandingBlockedError
+from pipelines.as_of import NoEventError, newest_close
 from pipelines.sources import fingerprints
 from pipelines.sources.config import Configuration, load_config
 from pipelines.sources.inspection import inspect_sources
@@ -312,3 +313,33 @@ def test_a_damaged_column_that_nothing_maps_is_marked_in_raw(tmp_path: Path) -> 
     assert rows.height == 2_000
     raw = landed.raw(rows.select(FILE, RECORD).head(2))["raw"].to_list()
     assert raw[1] == '{"account_id":"A1","note":"<can\'t be decoded>"}'
+
+
+def test_a_first_look_says_which_rows_the_core_would_reject_and_what_to_do(tmp_path: Path) -> None:
+    config = configure(tmp_path / "in", credits="{path: credits.csv}")
+    (config.folder / "credits.csv").write_text(
+        "credit_id,opportunity_id,rep_id,split_weight,credited_amount,credited_at\n"
+        "C1,O1,R1,1,10,2024-01-01 12:00:00\nC2,O1,R1,1,10,2024-01-01T12:00:00Z\n"
+    )
+    (said, count), *others = {t.table: t for t in inspect_sources(config).tables}["credits"].rejects
+    assert (count, others) == (1, [])
+    assert said.startswith("wall_time_without_zone (write `timezone: UTC`")
+    told = configure(tmp_path / "in", credits="{path: credits.csv, timezone: UTC}")
+    assert not {t.table: t for t in inspect_sources(told).tables}["credits"].rejects
+
+
+@pytest.mark.parametrize(("where", "warned"), [("is_won = 'false'", True), ("is_won = 'true'", False)])
+def test_a_first_look_warns_where_nothing_is_left(tmp_path: Path, where: str, warned: bool) -> None:
+    config = configure(tmp_path / "in", opportunities=f'{{path: opportunities.csv, where: "{where}"}}')
+    warnings = {t.table: t for t in inspect_sources(config).tables}["opportunities"].warnings
+    assert any("all 1 records looked at are left out" in one for one in warnings) is warned
+
+
+def test_no_day_to_look_from_says_how_many_deals_there_are(tmp_path: Path) -> None:
+    config = configure(
+        tmp_path / "in", opportunities="{path: opportunities.csv, where: \"is_won = 'false'\"}"
+    )
+    with pytest.raises(NoEventError, match=r"has 0 deals, and 1 are left out.*company\.as_of"):
+        newest_close(config, ConfiguredLanding(config, tmp_path / "cache"))
+    plain = configure(tmp_path / "in")
+    assert newest_close(plain, ConfiguredLanding(plain, tmp_path / "cache")) == date(2024, 1, 1)

@@ -11,6 +11,7 @@ import pytest
 from openpyxl import Workbook
 
 from expectations.contracts import SOURCES
+from expectations.model import Kind
 from pipelines.commands.connect import print_template, propose_configuration
 from pipelines.exits import Exit, UsageError
 from pipelines.sources.config import load_config
@@ -44,6 +45,9 @@ def test_init_finds_the_systems_of_the_samples_and_the_result_can_be_read(
     voice = dict.fromkeys(("complaints", "feedback", "feedback_events"), "zendesk")
     assert chosen == crm | pay | voice | {"themes": "jira"}
     assert config.company.reporting_currency == "EUR"
+    others = propose(shared_data / "connector_samples", tmp_path).passed_over
+    assert {("feedback", "Jira"), ("accounts", "HubSpot")} <= set(others)
+    assert not {("feedback", "Zendesk"), ("accounts", "Salesforce")} & set(others)
     assert inspect_sources(config).usable
 
 
@@ -116,6 +120,9 @@ def test_a_template_is_a_header_that_maps_by_itself_and_explains_every_column(
     names = header.rstrip("\n").split(",")
     assert names == [column.name for column in SOURCES[table].door]
     assert all(f"  {name}: " in notes for name in names)
+    moments = [column.name for column in SOURCES[table].door if column.kind is Kind.TIMESTAMP]
+    lines = notes.splitlines()
+    assert all(any(f"  {m}: " in one and "write `timezone:`" in one for one in lines) for m in moments)
 
 
 def test_an_unknown_template_names_the_nearest() -> None:
