@@ -134,6 +134,11 @@ WIDE: Final = {
         "teams make up `all`; sales_rhythm tells sums over the quarters of a season; deals of all teams are those of churn_by_incentive",
         BY_RULE + " with those sums known; quarters of deals hidden there are hidden here",
     ),
+    "lead_lags": Facts(
+        "the sellers and customers of the teams whose series are compared",
+        "nothing: rows are fits over all teams with both series, no row is a sum of others",
+        "a row of too few people is hidden by itself",
+    ),
     "board_scorecard": Facts(
         "the deals, or the feedback, of the whole firm in one quarter",
         "the deals of a quarter are a group of churn_by_incentive; feedback by quarter of entering is published for this quarter only",
@@ -337,6 +342,7 @@ def _bunch(org: Organisation) -> pl.DataFrame:
         version=pl.lit(1),
         component=pl.lit("commission"),
         attained=pl.lit(10**8, pl.Int64),
+        cap_attained=pl.lit(None, pl.Int64),
     )
     thresholds = pl.DataFrame(
         [(plan, 1, "commission", 10**8, "notch") for plan in PLANS],

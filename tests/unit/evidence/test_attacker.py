@@ -18,7 +18,7 @@ from tests.unit.evidence.outsider import attack, find_breaches, find_errors
 from tests.unit.evidence.published import CALLERS, WIDE, publish
 
 ORGANISATIONS = int(os.environ.get("ORGANISATIONS", "3"))
-_QUIET = {"incentive_effects", "plan_features", "board_scorecard"}
+_QUIET = {"incentive_effects", "plan_features", "lead_lags", "board_scorecard"}
 """Tables with people in them that call no `hide_small_cells`: their facts say why."""
 
 
