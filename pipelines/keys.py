@@ -35,7 +35,7 @@ class SetupError(Exception):
     """Something a run needs was never set up (exit 4); the message says what to do."""
 
 
-def pseudonyms_for(demo_seed: int | None, kinds: frozenset[IdKind]) -> Pseudonyms:
+def pseudonyms_for(demo_seed: int | None, kinds: frozenset[IdKind] = frozenset()) -> Pseudonyms:
     """Of people, and of what else `kinds` names. Keyed by `AFTERSALE_KEY`; only the demo company, which holds no real person, has a key of its own.
 
     Raises SetupError when there is no key.
