@@ -139,7 +139,7 @@ def _by_quintile(snapshot: Path, table: str, where: pl.Expr) -> dict[str, dict[s
 def _estimate(row: dict[str, Any], name: str, form: str) -> str:
     value, low, high = (row.get(f"{name}{end}") for end in ("", "_lo", "_hi"))
     if value is None:
-        return "too few to show" if row.get("suppressed") else ""
+        return "hidden (small groups)" if row.get("suppressed") else ""
     if low is None or high is None:
         return form.format(value)
     return f"{form.format(value)} ({form.format(low)} to {form.format(high)})"
