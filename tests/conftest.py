@@ -23,6 +23,7 @@ def shared_data() -> Path:
     for parent in ROOT.parents:
         if (parent / "shared" / "data" / "README.md").is_file():
             return parent / "shared" / "data"
+    # the data are other people's, so no checkout has them: without them these checks can't run, and all others can
     pytest.skip("needs ../shared/data beside the project (third-party data that is not part of it)")
 
 

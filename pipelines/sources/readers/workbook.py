@@ -96,6 +96,7 @@ def _check_parts(path: Path) -> bool:
                 for part in parts
                 if part.filename.startswith("xl/worksheets/") and part.filename.endswith(".xml")
             )
+    # NotImplementedError is zipfile's word for a compression it does not know, RuntimeError for an encrypted part
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise UnreadableError(f"not readable as an Excel workbook ({error})", _DAMAGED) from None
 

@@ -25,6 +25,7 @@ def postgres() -> Iterator[str]:
     if initdb is None:
         if os.environ.get("CI"):
             pytest.fail("CI needs Postgres: .ci/run installs it")
+        # `make test` must do on a machine with Python, make and git; CI has the server and fails above without it
         pytest.skip("needs a Postgres server (apt-get install postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="aftersale-pg-", dir="/tmp"))
     user = "nobody" if os.geteuid() == 0 else None  # Postgres refuses to be run by root
