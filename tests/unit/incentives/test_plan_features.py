@@ -161,7 +161,7 @@ def test_what_follows_from_four_sellers_quotas_is_hidden_and_the_plans_own_terms
         made = describe_plans(
             t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
         )  # fmt: skip
-        return hide_few_sellers(made).collect().row(1, named=True)
+        return hide_few_sellers(made).collect().sort("tier").row(1, named=True)
 
     four, five = firm(), firm()
     five.seller("e", "plan", "250000", target_incentive="20000")
