@@ -51,6 +51,8 @@ from pipelines.warehouse.snapshots import Snapshot, latest_snapshot, publish
 from pipelines.warehouse.store import Store
 
 PACKAGES = ("expectations", "assets", "pipelines")
+ENGINES = ("polars", "numpy", "scipy", "pyarrow", "duckdb", "ruptures", "altair", "jinja2", "tzdata")
+"""Whose release may change a number, a byte or a picture."""
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -65,8 +67,8 @@ def read_configuration(path: Path | None) -> Configuration:
 
 
 def compute_code_version() -> str:
-    """Hash of everything that can change a number or a byte: this project's code and the engine that writes."""
-    digest = hashlib.sha256(f"polars {installed_version('polars')}".encode())
+    """Hash of everything that can change a number or a byte: this project's code and the engines below it."""
+    digest = hashlib.sha256("".join(f"{name} {installed_version(name)}\n" for name in ENGINES).encode())
     for package in PACKAGES:
         for path in sorted((_ROOT / package).rglob("*")):
             if path.suffix in {".py", ".j2", ".yaml"}:
