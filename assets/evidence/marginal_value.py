@@ -23,7 +23,7 @@ from assets.evidence.moves import (
     list_spans,
     relative_quarter,
 )
-from assets.evidence.plan_changes import FEW_ON_A_SIDE, FEW_SELLERS, PRE_TREND_P, fit_cells, make_cells
+from assets.evidence.plan_changes import PRE_TREND_P, fit_cells, make_cells
 from assets.evidence.sentences import Bought, say_bought
 from assets.evidence.value_accounts import FOLLOWED_DAYS, GAIN
 from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
@@ -104,9 +104,8 @@ def _value(
         if known
         else None
     )
-    few = sellers < FEW_SELLERS or min(net.n_treated, net.n_compared) < FEW_ON_A_SIDE
     cautions = {
-        *({Caution.FEW_CLUSTERS} if few else ()),
+        *({Caution.FEW_CLUSTERS} if net.is_of_few else ()),
         *({Caution.PRE_TREND} if min(net.pre_trend_p, paid.pre_trend_p) < PRE_TREND_P / 2 else ()),
         *({Caution.NO_WITHIN_VARIATION} if ratio is None else ()),
     }

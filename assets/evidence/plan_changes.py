@@ -34,8 +34,6 @@ from assets.methods.rates import e_value, e_value_bound
 from expectations.cautions import Caution
 from expectations.contracts.effects import PLAN_CHANGE_EFFECTS
 
-FEW_SELLERS: Final = 40
-FEW_ON_A_SIDE: Final = 20
 FEW_EVENTS: Final = 20
 PRE_TREND_P: Final = 0.05
 _MONTH_DAYS: Final = 30.4375
@@ -229,7 +227,7 @@ def _estimate(move: _Move, *, hidden: bool) -> Iterator[dict[str, object]]:
     ]
     contrasts += [("quarter", int(r), c) for r, c in zip(study.relative, study.periods, strict=True)]
     for term, relative, contrast in contrasts:
-        shown = _NOTHING if too_few else contrast
+        shown = _NOTHING if too_few or isnan(contrast.low) else contrast
         is_rate = term == "average" and outcome.kind == "share"
         more = _rate_strength(shown, study.treated_mean) if is_rate else {}
         said = Change(
@@ -292,9 +290,8 @@ def fit_cells(cells: pl.DataFrame) -> EventStudy:
 
 
 def _warn(study: EventStudy, outcome: Followed, *, few_events: bool, mature: float | None) -> list[Caution]:
-    few = min(study.n_treated, study.n_compared) < FEW_ON_A_SIDE
     found = {
-        Caution.FEW_CLUSTERS: few or study.n_treated + study.n_compared < FEW_SELLERS,
+        Caution.FEW_CLUSTERS: study.is_of_few,
         Caution.FEW_EVENTS: few_events,
         Caution.PRE_TREND: study.pre_trend_p < PRE_TREND_P,
         Caution.NO_WITHIN_VARIATION: isnan(study.average.estimate),

@@ -21,6 +21,7 @@ Flags = npt.NDArray[np.bool_]
 FEW_CLUSTERS: Final = (
     40  # below it the t interval of a sandwich variance is too short (10-definitions, Level 2)
 )
+_TIE: Final = 1e-9  # the draw that changes no sign is as large as what was found, but for rounding
 _ENUMERATED: Final = 12  # so many clusters have at most 4,096 sign vectors: all of them are taken
 
 
@@ -108,14 +109,17 @@ def bootstrap_scores(
         signs = 1.0 - 2.0 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
     else:
         signs = 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, (draws, count))
-    spread = float(np.sqrt((influence**2).sum()))
+    # what a draw adds up to is linear in the null and what it leaves over is quadratic: each draw is gone through once
+    drawn = signs @ np.column_stack([influence, leverage, influence * leverage, leverage**2])
+    own, shared, weight = influence @ influence, influence @ leverage, leverage @ leverage
 
     def p_value(null: float) -> float:
-        moved = signs * (influence + leverage * (estimate - null))
-        total = moved.sum(axis=1)
-        left = np.sqrt(((moved - total[:, None] * leverage) ** 2).sum(axis=1))
-        found = abs(estimate - null) / spread
-        return float(np.mean(np.abs(total) >= found * left * (1 - 1e-12)))
+        shift = estimate - null
+        total = drawn[:, 0] + shift * drawn[:, 1]
+        crossed = drawn[:, 2] + shift * drawn[:, 3]
+        squares = own + 2 * shift * shared + shift**2 * weight - 2 * total * crossed + total**2 * weight
+        found = abs(shift) * np.sqrt(np.maximum(squares, 0.0) / own)
+        return float(np.mean(np.abs(total) >= found * (1 - _TIE)))
 
     limits = [_last_kept(p_value, estimate, side * error, 1 - level) for side in (-1, 1)]
     return Inference(estimate, error, limits[0], limits[1], p_value(0.0))

@@ -35,6 +35,8 @@ class WithinFit:
         n: rows used.
         n_units: clusters.
         freedom: n_units - 1, the degrees of freedom of t and of Wald tests' denominators.
+        whole: (w,) coefficients of the dummies and, after them, of the periods; 0 where there is none.
+        bread: (w, w) inverse of the weighted cross products of those, 0 likewise.
     """
 
     estimate: Floats
@@ -42,6 +44,8 @@ class WithinFit:
     n: int
     n_units: int
     freedom: int
+    whole: Floats
+    bread: Floats
 
     @property
     def is_identified(self) -> Flags:
@@ -98,8 +102,10 @@ def fit_within(panel: Panel, columns: int) -> WithinFit:
     n = len(panel.unit)
     freedom, k = units - 1, int(kept.sum()) + 1  # the constant is not nested in the units
     if freedom < 1 or n <= k:
-        nothing = np.full(columns, np.nan)
-        return WithinFit(nothing, np.full((columns, columns), np.nan), n, units, max(freedom, 0))
+        nothing, none = np.full(columns, np.nan), np.zeros((width, width))
+        return WithinFit(
+            nothing, np.full((columns, columns), np.nan), n, units, max(freedom, 0), np.zeros(width), none
+        )
     bread = np.linalg.inv(gram[np.ix_(kept, kept)])
     beta = bread @ moment[kept]
     meat = np.zeros_like(bread)
@@ -114,7 +120,35 @@ def fit_within(panel: Panel, columns: int) -> WithinFit:
     estimate, full = np.full(columns, np.nan), np.full((columns, columns), np.nan)
     estimate[place[own]] = beta[own]
     full[np.ix_(place[own], place[own])] = covariance[np.ix_(own, own)]
-    return WithinFit(estimate, full, n, units, freedom)
+    whole, inverse = np.zeros(width), np.zeros((width, width))
+    whole[kept], inverse[np.ix_(kept, kept)] = beta, bread
+    return WithinFit(estimate, full, n, units, freedom, whole, inverse)
+
+
+def describe_influence(panel: Panel, fit: WithinFit, weights: Floats) -> tuple[Floats, Floats]:
+    """Influence and leverage of each unit on weighted sums of the dummies' coefficients, as `bootstrap_scores` takes them.
+
+    Args:
+        panel: the rows that were fitted.
+        fit: what was found.
+        weights: (k, p) a row per sum; 0 where the coefficient is NaN, and not all of them 0.
+
+    Returns:
+        influence and leverage, (n_units, k) each: what a unit's scores move the sum by (adds up to 0 over units), and its share of
+        the information on it (adds up to 1).
+    """
+    times, time = np.unique(panel.time, return_inverse=True)
+    sums, columns = weights.shape
+    width = columns + max(len(times) - 1, 0)
+    padded = np.zeros((width, sums))
+    padded[:columns] = weights.T
+    direction = fit.bread @ padded
+    influence, leverage = [np.zeros((0, sums))], [np.zeros((0, sums))]
+    for x, y, w, edges in _sweep(panel, time, columns, width):
+        along, residual = x @ direction, y - x @ fit.whole
+        influence.append(np.add.reduceat(along * (w * residual)[:, None], edges, axis=0))
+        leverage.append(np.add.reduceat(along**2 * w[:, None], edges, axis=0))
+    return np.concatenate(influence), np.concatenate(leverage) / (padded * direction).sum(axis=0)
 
 
 def _sweep(

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as t_distribution
 
 from assets.methods.event_study import UNTREATED, EventRows, fit_event_study
-from assets.methods.within import Panel, fit_within
+from assets.methods.within import Panel, describe_influence, fit_within
 
 
 def make_rows(
@@ -169,3 +170,56 @@ def test_the_mean_of_the_treated_is_that_of_the_periods_averaged() -> None:
     after = (rows.cohort != UNTREATED) & (rows.relative >= 0)
     mean = np.average(rows.outcome[after], weights=rows.weight[after])
     assert fit_event_study(rows).treated_mean == pytest.approx(mean, rel=1e-12)
+
+
+def few_rows(seed: int, treated: int, others: int) -> EventRows:
+    """Units of very unequal size and noise, with a common shock each after the change; no effect."""
+    draw = np.random.default_rng(seed)
+    units, times = treated + others, 8
+    unit, time = np.repeat(np.arange(units), times), np.tile(np.arange(times), units)
+    is_treated = unit < treated
+    relative = np.where(is_treated, time - 4, 0)
+    shock = draw.normal(size=units) * draw.lognormal(0, 0.5, units)
+    outcome = draw.normal(size=units)[unit] + shock[unit] * (time >= 4) + 0.3 * draw.normal(size=len(unit))
+    weight = np.repeat(np.rint(draw.lognormal(2, 0.7, units)) + 1, times)
+    return EventRows(unit, time, np.where(is_treated, 0, UNTREATED), relative, outcome, weight)
+
+
+def test_influence_adds_up_to_nothing_leverage_to_one_and_both_to_the_sandwich() -> None:
+    rows = make_rows(7, effect={0: 0.4, 1: -0.1})
+    column = np.where((rows.cohort != UNTREATED) & (rows.relative >= 0), rows.cohort, -1)
+    panel = Panel(rows.unit, rows.time, rows.outcome, rows.weight, column)
+    fit = fit_within(panel, 2)
+    weights = np.array([[0.3, 0.7], [1.0, 0.0]])
+    influence, leverage = describe_influence(panel, fit, weights)
+    assert influence.sum(axis=0) == pytest.approx([0, 0], abs=1e-10)
+    assert leverage.sum(axis=0) == pytest.approx([1, 1], rel=1e-9)
+    n, k = len(rows.unit), 2 + 11 + 1  # dummies, periods but one, the constant
+    factor = 60 / 59 * (n - 1) / (n - k)
+    assert factor * influence.T @ influence == pytest.approx(weights @ fit.covariance @ weights.T, rel=1e-9)
+    # a unit left out moves the estimate by its influence, to first order
+    kept = panel.unit != 17
+    without = fit_within(
+        Panel(*(getattr(panel, name)[kept] for name in ("unit", "time", "outcome", "weight", "column"))), 2
+    )
+    moved = weights @ (fit.estimate - without.estimate)
+    assert moved == pytest.approx(influence[17], rel=0.15)
+
+
+def test_with_few_treated_units_the_bootstrap_keeps_its_promise_and_t_does_not() -> None:
+    alarms = {"t": 0, "bootstrap": 0}
+    samples = 200
+    for seed in range(samples):
+        average = fit_event_study(few_rows(seed, 8, 22)).average
+        alarms["t"] += abs(average.estimate) > t_distribution.ppf(0.975, 29) * average.error
+        alarms["bootstrap"] += average.p_value <= 0.05
+        assert (average.low <= 0 <= average.high) == (average.p_value > 0.05)
+    # binomial(200, 0.05) is over 18 with a chance of 0.004
+    assert alarms["t"] > 18
+    assert alarms["bootstrap"] <= 18
+
+
+def test_five_units_bound_nothing() -> None:
+    five, nine = (fit_event_study(few_rows(3, 2, others)).average for others in (3, 7))
+    assert np.isnan([five.low, five.high]).all()
+    assert np.isfinite([five.estimate, five.error, nine.low, nine.high]).all()
