@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pipelines.event_log import keep_open
 from pipelines.exits import Exit, UsageError, code_named, one_line_of
 from pipelines.places import find_config, prepare_dagster_home
 from pipelines.sources.config import Configuration
@@ -101,7 +102,7 @@ def _execute(
         options["asset_selection"] = _selection(job, select)
     if months:
         options["tags"] |= whole_range(min(months), max(months))
-    with _room_for_records(home), dg.DagsterInstance.get() as instance:
+    with _room_for_records(home), keep_open(), dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
