@@ -36,7 +36,7 @@ from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_ro
 from pipelines.sources.preset import adapt
 from pipelines.sources.readers.frame import SourceFile, UnreadableError
 from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
-from pipelines.sources.transform import map_rows, null_tokens, run_query, stack
+from pipelines.sources.transform import map_rows, null_tokens, prove, run_query, stack
 
 _LEFT_BEHIND_SECONDS = 86_400  # longer than any run
 
@@ -170,6 +170,8 @@ class ConfiguredLanding:
             return inputs["source"]
         frames = {}
         for name, opened in inputs.items():
+            with self._blaming(table):
+                prove(opened.files, opened.columns)
             rows, _ = stack(opened.files, opened.columns)
             cells = null_tokens(opened.columns, rows.collect_schema(), source.entries[name].null_tokens)
             frames[name] = rows.select(*cells), opened.columns
