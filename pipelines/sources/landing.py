@@ -28,6 +28,7 @@ from assets.landing import (
     LandingBlockedError,
     SourceUnreachableError,
 )
+from pipelines.sources.allowed import allow_mapped
 from pipelines.sources.config import Configuration, FileEntry
 from pipelines.sources.fingerprints import FileHashes, Stamp
 from pipelines.sources.locating import CHANGED, Locator
@@ -170,11 +171,17 @@ class ConfiguredLanding:
             return inputs["source"]
         frames = {}
         for name, opened in inputs.items():
+            preset, contract = self.configuration.preset(table), self.configuration.tables[table]
             with self._blaming(table):
-                prove(opened.files, opened.columns)
+                allowed = allow_mapped(contract, source, preset, name)(opened.columns)
+                prove(opened.files, allowed)
             rows, _ = stack(opened.files, opened.columns)
-            cells = null_tokens(opened.columns, rows.collect_schema(), source.entries[name].null_tokens)
-            frames[name] = rows.select(*cells), opened.columns
+            schema = rows.collect_schema()
+            cells = null_tokens(
+                [c for c in opened.columns if c in allowed], schema, source.entries[name].null_tokens
+            )
+            empty = [pl.lit(None, schema[c]).alias(c) for c in opened.columns if c not in allowed]
+            frames[name] = rows.select(*cells, *empty), opened.columns
         own: tuple[str, ...] = ()
         with self._blaming(table, QUERY):
             if (preset := self.configuration.preset(table)) is not None:
