@@ -9,6 +9,7 @@ from typing import Any
 
 from expectations.contracts import SOURCES, TABLES
 from expectations.model import Column, Kind, Layer, Presence, Table
+from expectations.reasons import explain_reason, known_words
 
 # https://datapackage.org/standard/table-schema/ (version 2.0)
 _FRICTIONLESS: dict[Kind, dict[str, str]] = {
@@ -165,9 +166,10 @@ def make_datapackage(
 
 
 def explain(name: str) -> str:
-    """A table's or a column's contract in Markdown. Raises KeyError with the nearest names when there is none.
+    """A table's or a column's contract, or a reason, in Markdown. Raises KeyError with the nearest names when there is none.
 
-    `name` is `table`, `layer/table`, `layer.table`, `column` or `table.column`.
+    `name` is `table`, `layer/table`, `layer.table`, `column` or `table.column`; or a word out of a column of reasons or
+    warnings; or a rule's name.
     """
     wanted = name.strip().lower().replace("/", ".")
     parts = wanted.split(".")
@@ -189,10 +191,13 @@ def explain(name: str) -> str:
         lines += [f"- {t.path}: {_limits(t.by_name[column.name]) or 'may be null'}" for t in holders]
         warnings = [f"- {t.path}: {t.do_not}" for t in holders if t.do_not]
         return "\n".join([*lines, *(["", "Mind:", *warnings] if warnings else []), ""])
-    known = sorted({*TABLES, *(c for t in TABLES.values() for c in t.by_name)})
+    if said := explain_reason(wanted):
+        return said
+    known = sorted({*TABLES, *(c for t in TABLES.values() for c in t.by_name), *known_words()})
     close = difflib.get_close_matches(parts[-1], known, n=3)
     raise KeyError(
-        f"no table or column is called {name!r}" + (f"; did you mean {', '.join(close)}?" if close else "")
+        f"no table, column or reason is called {name!r}"
+        + (f"; did you mean {', '.join(close)}?" if close else "")
     )
 
 

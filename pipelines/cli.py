@@ -258,11 +258,11 @@ def query(
 
 
 @app.command()
-def explain(name: str) -> None:
-    """A table's or a column's contract: grain, unit, meaning, warnings."""
+def explain(name: str, home: Home = None) -> None:
+    """A table's or a column's contract: grain, unit, meaning, warnings; or a reason: what to do, how many rows carry it."""
     from pipelines.commands.inspect import explain_name
 
-    _finish(explain_name(name))
+    _finish(explain_name(_home(home), name))
 
 
 @app.command()

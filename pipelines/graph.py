@@ -22,6 +22,7 @@ from expectations.contracts import SOURCES, TABLES
 from expectations.model import Layer, Table
 from expectations.results import Group
 from expectations.statistics import has_suite
+from pipelines.as_of import NoEventError
 from pipelines.charts import chart_of
 from pipelines.presentation import (
     PREVIEW_ROWS,
@@ -205,7 +206,9 @@ def _run_step(
         workshop.trouble = str(error)
         raise dg.RetryRequested(SOURCE_RETRIES, SOURCE_RETRY_SECONDS) from error
     except Exception as error:
-        workshop.finish(State.FAILED, f"{contract.path}: {error}")
+        # the day to look from is the run's, whichever step asks for it first
+        where = "" if isinstance(error, NoEventError) else f"{contract.path}: "
+        workshop.finish(State.FAILED, f"{where}{error}")
         workshop.keep_traceback()
         raise
     workshop.record(

@@ -49,12 +49,13 @@ def send_webhook(url: str, payload: Mapping[str, Any]) -> None:
 
 def describe_failure(home: Path, run: dg.DagsterRun, said: str) -> dict[str, str]:
     """What the webhook gets: how the run ended in its own words (table, check, count), else in Dagster's. No row, no value."""
-    record = Runs(home).read(run.run_id)
+    runs = Runs(home)
+    record = runs.read(run.run_id)
     return {
         "run": run.run_id,
         "job": run.job_name,
         "state": record.state.value if record else State.FAILED.value,
-        "message": one_line_of(record.message if record and record.message else said),
+        "message": one_line_of((runs.why(record) if record else "") or said),
     }
 
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import polars as pl
 
-from assets.core.advice import advise
 from assets.landing import Reading
 from expectations.model import Kind, Table
+from expectations.reasons import advise
 
 _SHOWN_REASONS = 5
 _MOST_DIGITS = pl.Decimal(38, 2)

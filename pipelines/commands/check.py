@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pipelines.exits import Exit, one_line_of
+from pipelines.keys import KEY, SetupError, pseudonyms_for, refuse_unannounced_key
 from pipelines.places import find_config
+from pipelines.sources.config import Configuration
 from pipelines.sources.inspection import TableReport, inspect_sources
 from pipelines.terminal import console, show_rows
 from pipelines.workshop import read_configuration
@@ -13,7 +16,8 @@ from pipelines.workshop import read_configuration
 
 def run_check(home: Path, config: Path | None) -> Exit:
     """Print the report; exit 5 where a source can't be reached, 3 where one would block. Raises SetupError or ConfigError."""
-    report = inspect_sources(read_configuration(find_config(config, home)))
+    configuration = read_configuration(find_config(config, home))
+    report = inspect_sources(configuration)
     out = console()
     out.print(f"{report.configuration} is a valid configuration.")
     show_rows("Sources", ("table", "from", "columns", "state"), [_summary(table) for table in report.tables])
@@ -22,9 +26,27 @@ def run_check(home: Path, config: Path | None) -> Exit:
             out.print(f"{table.table}: {line}")
     if report.absent:
         show_rows("Not mapped, and what that switches off", ("table", "switches off"), report.absent)
+    out.print(_say_key(home, configuration))
     if not report.reached:
         return Exit.UNREACHABLE
     return Exit.PUBLISHED if report.usable else Exit.BLOCKED
+
+
+def _say_key(home: Path, configuration: Configuration) -> str:
+    """Which key the pseudonyms would be made with; where a run would stop for want of one, how to get it."""
+    seed = configuration.company.demo_seed
+    try:
+        pseudonyms = pseudonyms_for(seed, configuration.pseudonymised)
+        if seed is None:
+            refuse_unannounced_key(home, pseudonyms)
+    except SetupError as error:
+        return (
+            f"A run would stop: {one_line_of(str(error))}. The key is looked for in the environment of whatever runs "
+            f"(a shell, a service, a scheduler) and nowhere else; none is ever made for you. One is made with: openssl rand -hex 32"
+        )
+    if not os.environ.get(KEY):
+        return "Pseudonyms: this made-up company brings its own key."
+    return f"Pseudonyms: {KEY} is set, the id of the key is {pseudonyms.key_id}."
 
 
 def _summary(table: TableReport) -> tuple[str, str, str, str]:

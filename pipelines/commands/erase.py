@@ -52,7 +52,7 @@ def erase(home: Path, config: Path | None, name: str, domain: str, *, dry_run: b
     failed = drop_failed(home, one, {name, people.of(domain, name)})
     caches = drop_caches(home)
     forget_pseudonyms(home, people, domain, name)
-    out = console()
+    out, place = console(), sent_to(home)
     out.print(
         f"Erased from {cleaned} files of rejects, duplicates and tombstones, {failed} tables that failed their checks, {caches} caches."
     )
@@ -67,6 +67,8 @@ def erase(home: Path, config: Path | None, name: str, domain: str, *, dry_run: b
         # at once, not in a week: nobody may read it any longer
         objects = open_mirror(target).collect(datetime.now(UTC), Keep(1, timedelta()), unnamed=timedelta())
         out.print(f"Removed {objects} objects of older snapshots from {target}.")
+    if place not in (None, target):
+        out.print(f"Snapshots were sent to {place} before, and hold the id still: remove that folder there.")
     dropped = ", ".join(map(str, gone.snapshots)) or "none"
     out.print(
         f"Published without the id. Older snapshots removed: {dropped}; with them {gone.files} stored files. No rollback past this point."

@@ -17,6 +17,7 @@ from pipelines.unmatched import say_unmatched
 from pipelines.warehouse.mirror import open_mirror, sent_to
 from pipelines.warehouse.runs import Run, Runs, State
 from pipelines.warehouse.snapshots import (
+    Snapshot,
     latest_number,
     latest_snapshot,
     rollback,
@@ -109,7 +110,7 @@ def read_status(home: Path, now: datetime) -> dict[str, Any]:
             "state": run.state.value,
             "started": run.started,
             "ended": run.ended,
-            "message": run.message,
+            "message": runs.why(run),
         }
     return {
         "home": str(home),
@@ -201,15 +202,56 @@ def verify_home(home: Path) -> Exit:
     return Exit.PUBLISHED
 
 
-def explain_name(name: str) -> Exit:
-    """Print the contract."""
+def explain_name(home: Path, name: str) -> Exit:
+    """Print the contract; of a reason what it means, what to do, and how many rows carry it now."""
     from expectations.dictionary import explain  # noqa: PLC0415
+    from expectations.reasons import explain_reason  # noqa: PLC0415
 
     try:
-        console().print(explain(name))
+        text = explain(name)
     except KeyError as error:
         raise UsageError(str(error.args[0])) from None
+    console().print(text)
+    if text != explain_reason(word := name.strip().lower()):
+        return Exit.PUBLISHED
+    newest = latest_snapshot(home)
+    if newest is None:
+        console().print(f"Nothing is published in {home}, so there are no rows to count.")
+        return Exit.PUBLISHED
+    carried = count_reason(newest, word)
+    if carried:
+        show_rows(f"Rows that carry it in snapshot {newest.number}", ("table", "column", "rows"), carried)
+    else:
+        console().print(f"No row of snapshot {newest.number} carries it.")
     return Exit.PUBLISHED
+
+
+def count_reason(snapshot: Snapshot, word: str) -> list[tuple[str, str, int]]:
+    """Table, column and rows, for every published column of reasons or warnings that holds the word.
+
+    Rejected rows count under the source table that they were kept aside of, published or not.
+    """
+    from expectations.contracts.quality import REJECTS_SUMMARY  # noqa: PLC0415
+    from expectations.reasons import tables_with_reasons  # noqa: PLC0415
+
+    found: list[tuple[str, str, int]] = []
+    for table, columns in tables_with_reasons():
+        files = [snapshot.path / file for file in snapshot.tables.get(table.path, {}).get("files", ())]
+        if not files:
+            continue
+        rows = pl.scan_parquet(files, glob=False, hive_partitioning=False)
+        if table is REJECTS_SUMMARY:
+            kept_aside = (
+                rows.filter(pl.col("reason") == word)
+                .group_by("table", "column")
+                .agg(pl.col("rows_with_reason").sum())
+            )
+            found += kept_aside.collect().rows()
+            continue
+        carries = [pl.col(c).str.split(", ").list.contains(word).sum().alias(c) for c in columns]
+        counts = rows.select(carries).collect().row(0, named=True)
+        found += [(table.path, column, int(n)) for column, n in counts.items() if n]
+    return sorted(found)
 
 
 def newest_rejects(store: Store, runs: Runs, path: str) -> pl.DataFrame | None:

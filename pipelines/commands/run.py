@@ -179,7 +179,7 @@ def _report(home: Path, run_id: str, trouble: Exit) -> Exit:
     if run is not None and run.state is State.BLOCKED:
         stays = f"Snapshot {newest.number} stays the newest." if newest else "Nothing is published yet."
         errors().print(
-            f"blocked: {one_line_of(run.message)}. {stays} Look with: aftersale status; aftersale rejects TABLE"
+            f"blocked: {one_line_of(Runs(home).why(run))}. {stays} Look with: aftersale status; aftersale rejects TABLE"
         )
         return Exit.BLOCKED
     message = run.message if run else "the run left no record"

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.sources.allowed import Allow
 from pipelines.sources.readers.sql import quote_name
 from pipelines.sources.settings import Database
 
@@ -70,14 +72,14 @@ class Fetched:
     moved: int
 
 
-def fetch(database: Database, folder: Path, *, limit: int | None = None) -> Fetched:
+def fetch(database: Database, folder: Path, *, allow: Allow = frozenset, limit: int | None = None) -> Fetched:
     """Bring the rows into `folder` and return the file; with a `limit` a first look, which remembers nothing.
 
-    Raises DatabaseError.
+    Of columns that `allow` leaves out nothing is asked but their names; the key is always asked. Raises DatabaseError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with asking(database) as (cursor, address):
-        return _fetch(_Query(database, address, cursor), folder, limit)
+        return _fetch(_Query(database, address, cursor, allow), folder, limit)
 
 
 @contextmanager
@@ -129,6 +131,7 @@ class _Query:
     database: Database
     address: str
     cursor: Cursor
+    allow: Allow
 
     @property
     def source(self) -> str:
@@ -137,7 +140,19 @@ class _Query:
             return f"({self.database.query.rstrip().rstrip(';')}\n) AS wanted"
         return ".".join(quote_name(part) for part in str(self.database.table).split("."))
 
-    @property
+    @cached_property
+    def cells(self) -> list[str]:
+        """What stands behind SELECT: a column each."""
+        self.cursor.execute(f"SELECT * FROM {self.source} LIMIT 0")
+        with self.cursor.fetch_record_batch() as reader:
+            fields = list(reader.schema)
+        allowed = self.allow([field.name for field in fields]) | set(self.database.key)
+        return [
+            self._cell(field) if field.name in allowed else f"CAST(NULL AS TEXT) AS {quote_name(field.name)}"
+            for field in fields
+        ]
+
+    @cached_property
     def identity(self) -> str:
         """Hash of what is asked of which database; where it changes, everything is fetched again."""
         parts = urlsplit(self.address)
@@ -149,15 +164,13 @@ class _Query:
             self.source,
             self.database.cursor,
             self.database.key,
+            self.cells,
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     def rows(self, since: str | None = None, limit: int | None = None) -> str:
         """The SELECT of all rows, or of those that may have changed."""
-        self.cursor.execute(f"SELECT * FROM {self.source} LIMIT 0")
-        with self.cursor.fetch_record_batch() as reader:
-            cells = [self._cell(field) for field in reader.schema]
-        sql = f"SELECT {', '.join(cells)} FROM {self.source}"
+        sql = f"SELECT {', '.join(self.cells)} FROM {self.source}"
         if since is not None:
             value = since if since.lstrip("-").isdigit() else "'" + since.replace("'", "''") + "'"
             name = quote_name(str(self.database.cursor))

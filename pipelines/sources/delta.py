@@ -11,6 +11,7 @@ import polars as pl
 
 from pipelines.extras import MissingExtraError, import_extra
 from pipelines.objects import is_object_url, redact
+from pipelines.sources.allowed import Allow
 from pipelines.sources.readers.opening import hash_file
 from pipelines.sources.settings import Delta
 
@@ -29,10 +30,13 @@ class Pinned:
     version: int
 
 
-def fetch_delta(source: Delta, root: Path, folder: Path, *, limit: int | None = None) -> Pinned:
+def fetch_delta(
+    source: Delta, root: Path, folder: Path, *, allow: Allow = frozenset, limit: int | None = None
+) -> Pinned:
     """Bring one version (the newest, where none is configured) into `folder`; with a `limit` only its first rows.
 
-    A version never changes, so one that is here already is not fetched again. Raises DeltaError.
+    A version never changes, so one that is here already is not fetched again. Of columns that `allow` leaves out only the
+    names come. Raises DeltaError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = source.path if is_object_url(source.path) else str(root / source.path)
@@ -40,10 +44,13 @@ def fetch_delta(source: Delta, root: Path, folder: Path, *, limit: int | None = 
         table: Any = import_extra("deltalake").DeltaTable(place, version=source.version)
         version, identity = int(table.version()), str(table.metadata().id)
         target, state = folder / "rows.parquet", folder / "state.json"
-        said = {"table": identity, "version": version}
+        names = [field.name for field in table.schema().fields]
+        allowed = sorted(allow(names))
+        said = {"table": identity, "version": version, "columns": allowed}
         if limit is None and _remembered(state, target, said):
             return Pinned(target, version)
-        rows = pl.scan_delta(table)
+        withheld = [pl.lit(None, pl.String).alias(name) for name in names if name not in allowed]
+        rows = pl.scan_delta(table).with_columns(withheld)
         draft = folder / "rows.part"
         (rows if limit is None else rows.head(limit)).sink_parquet(
             draft, row_group_size=_ROW_GROUP, maintain_order=True

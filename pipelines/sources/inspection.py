@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.core.advice import advise
 from assets.core.parse import parse
 from assets.core.pseudonyms import list_kinds
 from assets.core.reading import with_steps
 from assets.landing import Landed, LandingBlockedError, Reading, SourceUnreachableError
 from expectations.model import Table
+from expectations.reasons import advise
 from pipelines.sources.config import Configuration, Source
 from pipelines.sources.landing import ConfiguredLanding
 from pipelines.sources.mapping import Plan

@@ -28,6 +28,7 @@ from assets.landing import (
     LandingBlockedError,
     SourceUnreachableError,
 )
+from pipelines.sources.allowed import allow_mapped
 from pipelines.sources.config import Configuration, FileEntry
 from pipelines.sources.fingerprints import FileHashes, Stamp
 from pipelines.sources.locating import CHANGED, Locator
@@ -36,7 +37,7 @@ from pipelines.sources.opened import INLINE, QUERY, Opened, open_answer, open_ro
 from pipelines.sources.preset import adapt
 from pipelines.sources.readers.frame import SourceFile, UnreadableError
 from pipelines.sources.readers.kinds import HEAD, Wanted, read_file
-from pipelines.sources.transform import map_rows, null_tokens, run_query, stack
+from pipelines.sources.transform import map_rows, null_tokens, prove, run_query, stack
 
 _LEFT_BEHIND_SECONDS = 86_400  # longer than any run
 
@@ -170,9 +171,17 @@ class ConfiguredLanding:
             return inputs["source"]
         frames = {}
         for name, opened in inputs.items():
+            preset, contract = self.configuration.preset(table), self.configuration.tables[table]
+            with self._blaming(table):
+                allowed = allow_mapped(contract, source, preset, name)(opened.columns)
+                prove(opened.files, allowed)
             rows, _ = stack(opened.files, opened.columns)
-            cells = null_tokens(opened.columns, rows.collect_schema(), source.entries[name].null_tokens)
-            frames[name] = rows.select(*cells), opened.columns
+            schema = rows.collect_schema()
+            cells = null_tokens(
+                [c for c in opened.columns if c in allowed], schema, source.entries[name].null_tokens
+            )
+            empty = [pl.lit(None, schema[c]).alias(c) for c in opened.columns if c not in allowed]
+            frames[name] = rows.select(*cells, *empty), opened.columns
         own: tuple[str, ...] = ()
         with self._blaming(table, QUERY):
             if (preset := self.configuration.preset(table)) is not None:

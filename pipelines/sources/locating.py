@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assets.landing import LandingBlockedError, SourceUnreachableError
 from pipelines.objects import SCHEMES, ObjectStoreError, Trouble, is_object_url
+from pipelines.sources.allowed import Allow, allow_mapped
 from pipelines.sources.config import Configuration, FileEntry, is_url
 from pipelines.sources.database import DatabaseError, NoSuchTableError, fetch
 from pipelines.sources.delta import DeltaError, fetch_delta
@@ -109,19 +110,22 @@ class Locator:
         """The rows of a database or a Delta table; the rest of this landing sees the same ones."""
         if (known := self._answers.get((table, name))) is None:
             part = table if name == "source" else f"{table}/{name}"
-            known, said = self._ask(table, part, entry)
+            configured, contract = self.configuration.sources[table], self.configuration.tables[table]
+            allow = allow_mapped(contract, configured, self.configuration.preset(table), name)
+            known, said = self._ask(table, part, entry, allow)
             self._answers[table, name] = known
             self._names[known] = said
         return known
 
-    def _ask(self, table: str, part: str, entry: FileEntry) -> tuple[Path, str]:
+    def _ask(self, table: str, part: str, entry: FileEntry, allow: Allow) -> tuple[Path, str]:
         try:
             if entry.sql is not None:
-                found = fetch(entry.sql, self._cache / "databases" / part, limit=self._limit)
+                found = fetch(entry.sql, self._cache / "databases" / part, allow=allow, limit=self._limit)
                 return found.path, DATABASE if part == table else f"{DATABASE}:{part.rpartition('/')[2]}"
             if entry.delta is not None:
                 root = self.configuration.folder
-                pinned = fetch_delta(entry.delta, root, self._cache / "delta" / part, limit=self._limit)
+                folder = self._cache / "delta" / part
+                pinned = fetch_delta(entry.delta, root, folder, allow=allow, limit=self._limit)
                 return pinned.path, f"{entry.delta.path}@{pinned.version}"
         except NoSuchTableError as error:
             raise NothingThereError(f"{table}: {DATABASE}: {error}") from None

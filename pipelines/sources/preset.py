@@ -55,6 +55,21 @@ class SystemObject:
                 found[column] = hit
         return found
 
+    def own(self, available: Iterable[str], mentioned: Collection[str]) -> list[str]:
+        """Columns beyond the query's that a user asked for: those whose case-folded name is `mentioned`."""
+        taken = {column.casefold() for column in (*self.columns, GONE)}
+        return [n for n in available if n.casefold() in mentioned and n.casefold() not in taken]
+
+    def marks(self, available: Iterable[str]) -> list[str]:
+        """Columns that say whether a row was deleted."""
+        known = {*_DELETED_FLAGS, *self.deleted, *_DELETED_TIMES}
+        return [n for n in available if _fold(n) in known]
+
+    def reads(self, available: Iterable[str], mentioned: Collection[str] = ()) -> set[str]:
+        """The source's columns that are read at all."""
+        names = tuple(available)
+        return {*self.find(names).values(), *self.own(names, mentioned), *self.marks(names)}
+
 
 @dataclass(frozen=True)
 class TablePreset:
@@ -154,8 +169,7 @@ def harmonise(
             hint = f"{nearest(column, available)}; or map the table without the preset"
             raise UnreadableError(f"the column {column!r} of {known.name} is missing", hint)
     schema = rows.collect_schema()
-    taken = {column.casefold() for column in (*known.columns, GONE)}
-    own = [n for n in available if n.casefold() in mentioned and n.casefold() not in taken]
+    own = known.own(available, mentioned)
     cells = [
         _as_text(found[c], schema).alias(c) if c in found else pl.lit(None, pl.String).alias(c)
         for c in known.columns
@@ -189,12 +203,9 @@ def absent(known: SystemObject) -> Frame:
 def _gone(known: SystemObject, available: Iterable[str], schema: pl.Schema) -> pl.Expr:
     flags = {*_DELETED_FLAGS, *known.deleted}
     marks = []
-    for name in available:
-        text = _as_text(name, schema)
-        if _fold(name) in flags:
-            marks.append(text.str.strip_chars().str.to_lowercase().is_in(_TRUE))
-        elif _fold(name) in _DELETED_TIMES:
-            marks.append(text.str.strip_chars() != "")
+    for name in known.marks(available):
+        text = _as_text(name, schema).str.strip_chars()
+        marks.append(text.str.to_lowercase().is_in(_TRUE) if _fold(name) in flags else text != "")
     said = (
         pl.any_horizontal(*(mark.fill_null(value=False) for mark in marks)) if marks else pl.lit(value=False)
     )

@@ -11,7 +11,8 @@ from os import walk
 from os.path import relpath
 from pathlib import Path
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from expectations.contracts import SOURCES
 from expectations.model import Presence, Table
@@ -198,7 +199,7 @@ def _header(path: Path) -> frozenset[str]:
     """The columns of a file; none where they can't be read: `aftersale check` says why."""
     try:
         if path.suffix.lower() in {".parquet", ".pq"}:
-            return frozenset(pl.read_parquet_schema(path))
+            return frozenset(pq.read_schema(path).names)
         if path.suffix.lower() in {".xlsx", ".xlsm"}:
             return frozenset(name for name in sheet_header(path) if name)
         first = _first_bytes(path).decode("utf-8-sig", "replace").splitlines()[0]
@@ -212,7 +213,7 @@ def _header(path: Path) -> frozenset[str]:
         IndexError,
         StopIteration,
         csv.Error,
-        pl.exceptions.PolarsError,
+        pa.ArrowException,
         UnreadableError,
     ):
         return frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,18 @@ def map_rows(
         return rename(rows, plan), notes
     rows, notes = stack(opened.files, opened.columns)
     return compute(
-        rows, opened.columns, plan, where=source.where, tokens=source.null_tokens, folder=folder
-    ), notes
+        rows, opened.columns, plan, where=source.where, tokens=source.null_tokens, folder=folder,
+        prove=lambda needed: prove(opened.files, needed),
+    ), notes  # fmt: skip
+
+
+def prove(files: Sequence[SourceFile], columns: Collection[str]) -> None:
+    """Raise UnreadableError where a file's columns can't be decoded; before polars reads any of them."""
+    for file in files:
+        try:
+            file.prove([name for name in file.columns if name in columns])
+        except UnreadableError as error:
+            raise UnreadableError(error.reason, error.hint, file.path) from None
 
 
 def stack(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[pl.LazyFrame, dict[str, int]]:
@@ -107,11 +117,13 @@ def compute(
     where: str | None,
     tokens: Sequence[str],
     folder: Path,
+    prove: Callable[[Collection[str]], None],
 ) -> MappedRows:
     """Contract columns where some are SQL, or rows are filtered.
 
     `columns` are those of `rows`; cells equal to one of the `tokens` are null to the SQL. Every expression is run as
-    TRY(expression); null where all columns it names are not null is a fault. Raises UnreadableError for wrong SQL.
+    TRY(expression); null where all columns it names are not null is a fault. `prove` is told which columns are about to be
+    read. Raises UnreadableError for wrong SQL.
     """
     text, out = folder / "text.parquet", folder / "mapped.parquet"
     made = [m for m in plan.mapped if not m.personal]
@@ -120,6 +132,7 @@ def compute(
         if where is not None:
             inputs[_WHERE] = _inputs(connection, where, columns)
         needed = {m.renamed for m in made if m.renamed}.union(*inputs.values())
+        prove(needed)
         count = _sink(rows, [c for c in columns if c in needed], tokens, text)
         try:
             connection.execute(f"CREATE VIEW source AS SELECT * FROM read_parquet({quote_text(str(text))})")
@@ -318,6 +331,7 @@ def _check_decodes(files: Sequence[SourceFile], needed: Sequence[str]) -> None:
     for file in files:
         if not file.typed:
             continue
+        prove([file], needed)
         rows = decode_fully(file.rows.select(*(c for c in needed if c in file.columns), SOURCE_RECORD))
         if rows != file.records:
             said = f"it holds {rows:,} rows, its footer says {file.records:,}"

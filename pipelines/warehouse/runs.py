@@ -144,6 +144,14 @@ class Runs:
                 found[str(path.relative_to(root).with_suffix(""))] = unseal(data, path)
         return found
 
+    def why(self, run: Run) -> str:
+        """What kept a run from publishing, every blocked table with its own words: branches go on beside one that is blocked."""
+        if run.state is not State.BLOCKED:
+            return run.message
+        blocks = (r["message"] for r in self.results(run.run_id).values() if r["state"] == "blocked")
+        said = dict.fromkeys([run.message, *blocks])
+        return " | ".join(message.rstrip(". ") for message in said)
+
     def prune(self, now: datetime) -> list[str]:
         """Remove what is left of runs older than 90 days; returns their ids."""
         old = [r for r in self.all() if datetime.fromisoformat(r.started) < now - KEEP_RUNS]

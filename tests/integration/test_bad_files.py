@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,13 @@ def land(case: Case, folder: Path) -> tuple[Landed, pl.DataFrame]:
     landing = ConfiguredLanding(load_config(write_company(folder, case)), folder / "cache")
     landed = landing.read(case.table)
     return landed, landed.rows.collect()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written_past_us(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The engine's panics go to standard error before anybody can catch them."""
+    yield
+    assert capfd.readouterr().err == ""
 
 
 def name_of(case: Case) -> str:

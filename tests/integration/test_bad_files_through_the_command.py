@@ -1,5 +1,7 @@
 """Bad files through the whole command: the documented exit code, one line on stderr, no traceback, and no row lost.
 
+Standard error is looked at as the terminal gets it (capfd): what the engine writes past Python would show, too.
+
 `check` looks at every case; `run` at one case of each row of the table of bad inputs, for a run takes seconds. Values inside
 sound files (amounts, dates, ids, duplicates) are met in `tests/unit/core`, and by the dirt of the demo company.
 """
@@ -31,16 +33,16 @@ SOUND_HEAD = {"one_endless_line", "gzip_bomb", "zstd_bomb"}
 
 
 def command(
-    *words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    *words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command, in this process."""
     monkeypatch.setenv("AFTERSALE_KEY", "a key for tests only")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setattr("sys.argv", ["aftersale", *words])
-    capsys.readouterr()
+    capfd.readouterr()
     with pytest.raises(SystemExit) as stopped:
         main()
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert isinstance(stopped.value.code, int)
     return stopped.value.code, said.out, said.err
 
@@ -51,11 +53,11 @@ def code_of(case: Case) -> int:
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name not in SOUND_HEAD], ids=lambda case: case.name)
 def test_check_tells_a_bad_file_and_touches_nothing(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = write_company(tmp_path, case)
     words = ("check", "--config", str(config), "--home", str(tmp_path / "home"))
-    code, out, err = command(*words, monkeypatch=monkeypatch, capsys=capsys)
+    code, out, err = command(*words, monkeypatch=monkeypatch, capfd=capfd)
     assert (code, err) == (code_of(case), "")
     assert "Traceback" not in out
     assert f"\n{case.table}: " in out or not case.blocked
@@ -64,12 +66,12 @@ def test_check_tells_a_bad_file_and_touches_nothing(
 
 @pytest.mark.parametrize("name", [*RUN_TO_THE_END, *RUN_INTO_A_BLOCK])
 def test_run_ends_as_documented(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     case = next(c for c in CASES if c.name == name)
     home = tmp_path / "home"
     words = ("run", "--config", str(write_company(tmp_path, case)), "--home", str(home))
-    code, out, err = command(*words, monkeypatch=monkeypatch, capsys=capsys)
+    code, out, err = command(*words, monkeypatch=monkeypatch, capfd=capfd)
     assert code == code_of(case), err
     assert "Traceback" not in out + err
     if case.blocked:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from assets.core.pseudonyms import Pseudonyms, demo_key
 from pipelines.commands.erase import erase
+from pipelines.commands.inspect import verify_home
 from pipelines.commands.run import run_pipeline
 from pipelines.exits import Exit, UsageError
 from pipelines.warehouse.snapshots import latest_snapshot, snapshot_numbers, verify
@@ -23,7 +27,7 @@ def write(folder: Path) -> Path:
         "accounts": [{"account_id": a, "parent_account_id": WHO if a == "A-1" else "", "segment": "smb"} for a in accounts],
         "reps": [{"rep_id": "R1", "role": "hunter"}, {"rep_id": "R2", "role": "hunter"}],
         "opportunities": [
-            *(won(f"O-{a[-5:]}", "R1", "2025-01-10T12:00:00Z", "10.00", account_id=a) for a in accounts),
+            *(won(f"O-{a[-5:]}", f"R{n % 2 + 1}", "2025-01-10T12:00:00Z", "10.00", account_id=a) for n, a in enumerate(accounts)),
             won("bad", "R1", "2025-01-10T12:00:00Z", "ten", account_id=WHO),
             won("worse", "R1", "2025-01-10T12:00:00Z", f"see {WHO}", account_id="A-2"),
         ],
@@ -43,14 +47,27 @@ def knowing(home: Path) -> list[str]:
     for path in sorted(p for p in home.rglob("*") if p.is_file() and not p.is_symlink()):
         data = path.read_bytes()
         if path.suffix == ".parquet":
-            data += (
-                pl.read_parquet(path, hive_partitioning=False)
-                .select(pl.selectors.string())
-                .write_csv()
-                .encode()
-            )
+            data += texts_of(path)
         if WHO.encode() in data:
             found.append(str(path.relative_to(home)))
+    return found
+
+
+def texts_of(parquet: Path | io.BytesIO) -> bytes:
+    """All text that a Parquet file holds, decompressed."""
+    frame = pl.read_parquet(parquet, hive_partitioning=False)
+    return frame.select(pl.selectors.string()).write_csv().encode()
+
+
+def knowing_objects(bucket: Any, folder: str, who: str) -> list[str]:
+    """Objects below a folder that hold the id, older snapshots' included, in Parquet also compressed."""
+    found = []
+    for entry in bucket.objects.filter(Prefix=f"{folder}/"):
+        data = entry.get()["Body"].read()
+        if entry.key.endswith(".parquet"):
+            data += texts_of(io.BytesIO(data))
+        if who.encode() in data:
+            found.append(entry.key)
     return found
 
 
@@ -88,3 +105,38 @@ def test_nothing_but_the_list_knows_the_erased(
     assert newest is not None
     assert newest.number >= 2
     assert knowing(home) == ["keys/erased.json"]
+
+
+def test_nothing_in_the_bucket_knows_the_erased(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An account, then a seller, whose pseudonym is looked for; older snapshots in the bucket go with their objects."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    home, config = tmp_path / "home", write(tmp_path / "source")
+    plain = config.read_text()
+    config.write_text(f"{plain}publish: {{to: 's3://lake/first'}}\n")
+    seller = Pseudonyms(demo_key(1)).of("rep", "R2")
+    assert run_pipeline(home, config) is Exit.PUBLISHED
+    assert any("/objects/" in key for key in knowing_objects(bucket, "first", WHO))
+    assert any("/objects/" in key for key in knowing_objects(bucket, "first", seller))
+
+    assert erase(home, config, WHO, "account", dry_run=False) is Exit.PUBLISHED
+    assert "objects of older snapshots from s3://lake/first" in " ".join(capsys.readouterr().out.split())
+    assert knowing_objects(bucket, "first", WHO) == []
+    pointer = json.loads(bucket.Object("first/latest.json").get()["Body"].read())
+    assert pointer["number"] == 2
+    manifests = {entry.key for entry in bucket.objects.filter(Prefix="first/snapshots/")}
+    assert manifests == {f"first/{pointer['manifest']}"}
+    content = json.loads(bucket.Object(f"first/{pointer['manifest']}").get()["Body"].read())["content"]
+    objects = {entry.key for entry in bucket.objects.filter(Prefix="first/objects/")}
+    assert objects == {f"first/{place}" for place in content["objects"].values()}
+    assert verify_home(home) is Exit.PUBLISHED
+
+    config.write_text(f"{plain}publish: {{to: 's3://lake/second'}}\n")
+    capsys.readouterr()
+    assert erase(home, config, "R2", "rep", dry_run=False) is Exit.PUBLISHED
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Snapshots were sent to s3://lake/first before, and hold the id still" in said
+    assert bucket.Object("second/latest.json").get()["Body"].read()
+    assert knowing_objects(bucket, "second", seller) == []
+    assert knowing_objects(bucket, "first", seller)

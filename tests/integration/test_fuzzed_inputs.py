@@ -29,7 +29,7 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
 
 @pytest.mark.parametrize("part", range(INPUTS // PART))
 def test_nothing_is_lost_and_nothing_else_is_raised(
-    part: int, valid: dict[str, Rows], tmp_path: Path
+    part: int, valid: dict[str, Rows], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(PART * part, PART * part + PART):
         try:
@@ -38,6 +38,7 @@ def test_nothing_is_lost_and_nothing_else_is_raised(
             pytest.fail(
                 f"seed {seed}: {fault}; again with: python -m tests.fuzz 1 --first {seed} --keep FOLDER"
             )
+    assert capfd.readouterr().err == ""
 
 
 def test_a_seed_is_an_input(valid: dict[str, Rows]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,13 +40,19 @@ class Bad:
 NO_BAD = Bad(np.empty(0, np.int64), ())
 
 
+def _sound(columns: Sequence[str]) -> None:
+    """What was made or parsed here decodes."""
+    del columns
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file, read as it stands.
 
     `rows`: its own columns plus SOURCE_RECORD (Int64, 1-based, header not counted), without the bad records.
     `records` is counted by the splitter, not by the reader behind `rows`: records = rows + bad.
-    `raw` gives the text of records by ascending number. `typed`: decoding may still fail (Parquet).
+    `raw` gives the text of records by ascending number. `typed`: decoding may still fail (Parquet). `prove` raises
+    UnreadableError where some columns can't be decoded; nobody decodes them before.
     """
 
     path: str
@@ -57,6 +63,7 @@ class SourceFile:
     bad: Bad = NO_BAD
     notes: Mapping[str, int] = field(default_factory=dict)
     typed: bool = False
+    prove: Callable[[Sequence[str]], None] = _sound
 
     def rejects(self) -> pl.DataFrame:
         """The bad records (schema REJECTS), raw text kept."""

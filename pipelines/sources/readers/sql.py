@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,53 @@ def check_expression(connection: duckdb.DuckDBPyConnection, text: str) -> frozen
 def check_query(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     """Raise UnreadableError where the text is not exactly one SELECT."""
     _parse(connection, text, text)
+
+
+def columns_of_query(
+    connection: duckdb.DuckDBPyConnection, text: str, inputs: Collection[str]
+) -> frozenset[str] | None:
+    """Column names (case-folded) that a query over `inputs` names; None where it may read some that it doesn't name.
+
+    Raises UnreadableError as `check_query` does.
+    """
+    statement = _parse(connection, text, text)
+    nodes = list(_nodes(statement))
+    tables = [n for n in nodes if n.get("type") == "BASE_TABLE"]
+    rows = {str(n[key]).casefold() for n in tables for key in ("table_name", "alias")}  # a row as a value
+    folded = {name.casefold() for name in inputs}
+    named: set[str] = set()
+    for node in nodes:
+        if node.get("class") == "COLUMN_REF":
+            parts = [str(part).casefold() for part in node["column_names"]]
+            if len(parts) == 1 and parts[0] in rows:
+                return None
+            named.update(parts)
+        if node.get("type") == "TABLE_FUNCTION" or node.get("ref_type") == "NATURAL":
+            return None
+        named.update(str(name).casefold() for name in node.get("using_columns") or ())
+        if node.get("type") == "SELECT_NODE" and _takes_all(node, folded):
+            return None
+    return frozenset(named)
+
+
+def _takes_all(select: dict[str, Any], inputs: Collection[str]) -> bool:
+    """Whether a SELECT has a star, or a place instead of a name, over an input itself."""
+    if not any(n.get("class") in {"STAR", "POSITIONAL_REFERENCE"} for n in _nodes(select)):
+        return False
+    places = [select["from_table"]]
+    while places:
+        place = places.pop()
+        match place["type"]:
+            case "JOIN":
+                places += [place["left"], place["right"]]
+            case "BASE_TABLE":
+                if place["table_name"].casefold() in inputs:
+                    return True
+            case "SUBQUERY" | "EMPTY":
+                pass
+            case _:
+                return True
+    return False
 
 
 def explain_error(error: duckdb.Error) -> str:

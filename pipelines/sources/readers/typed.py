@@ -1,9 +1,16 @@
-"""Parquet: typed columns pass as they are; what no contract kind can hold becomes text."""
+"""Parquet: typed columns pass as they are; what no contract kind can hold becomes text.
+
+A file from outside is decoded twice. Arrow goes first, for its errors are errors: polars panics over damaged pages, and each panic
+writes a backtrace to standard error before anybody can catch it, some of them only after the error was raised. Polars goes second,
+for it is what the rows are read with, and the one finds damage that the other doesn't.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,29 +18,39 @@ import pyarrow.parquet as pq
 from pipelines.sources.readers.frame import SOURCE_RECORD, Numbers, SourceFile, UnreadableError
 from pipelines.sources.readers.plain_text import as_text
 
-# a panic of the engine is no Exception: it runs past the end of a file whose head is cut off
+# a panic of the engine is no Exception
 DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_ARROW_DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError)
 _MANY_GROUPS, _ROWS_OF_A_GROUP = 100, 100
+_MARK = "<can't be decoded>"
 _CORRUPT = "The file is cut off, still being written, or no Parquet: fetch it again"
 
 
 def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
     """Read one Parquet file, or its first `limit` records; the record count comes from its own footer.
 
-    Raises UnreadableError where footer or schema can't be read. Damaged pages show up in `decode_fully`.
+    Raises UnreadableError where footer or schema can't be read. Damaged pages show up in `prove` and `decode_fully`.
     """
+
+    def prove(columns: Sequence[str]) -> None:
+        decode_with_arrow(path, columns, limit)
+
     try:
         with pq.ParquetFile(path) as file:
             records, groups = file.metadata.num_rows, file.metadata.num_row_groups
+            names = file.schema_arrow.names
+        is_torn = groups > _MANY_GROUPS and records < groups * _ROWS_OF_A_GROUP
+        if is_torn:
+            prove(names)
         schema = pl.read_parquet_schema(path)
         rows = pl.scan_parquet(
             path, glob=False, hive_partitioning=False, row_index_name=SOURCE_RECORD, row_index_offset=1
         )
-        if groups > _MANY_GROUPS and records < groups * _ROWS_OF_A_GROUP:
+        if is_torn:
             rows = (
                 rows.collect().rechunk().lazy()
             )  # row by row appended: each pass over it costs more than all its rows
-    except (pa.ArrowException, *DAMAGE, ValueError) as error:
+    except (*_ARROW_DAMAGE, *DAMAGE) as error:
         raise UnreadableError(f"not readable as Parquet ({_first_line(error)})", _CORRUPT) from None
     shown = rows.select(*(_passable(n, t) for n, t in schema.items()), pl.col(SOURCE_RECORD).cast(pl.Int64))
 
@@ -41,17 +58,50 @@ def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
         shown, records = shown.head(limit), min(limit, records)
 
     def raw(numbers: Numbers) -> list[str]:
-        return rows_as_json(shown, numbers)
+        return rows_as_json(shown, numbers, [column for column in schema if not _is_sound(prove, column)])
 
-    return SourceFile(name, tuple(schema), shown, records, raw, typed=True)
+    return SourceFile(name, tuple(schema), shown, records, raw, typed=True, prove=prove)
 
 
-def rows_as_json(rows: pl.LazyFrame, numbers: Numbers) -> list[str]:
-    """Records (ascending numbers) as JSON objects of text, for sources that have no text of their own."""
+def decode_with_arrow(path: Path, columns: Sequence[str], limit: int | None = None) -> None:
+    """Decode some columns, or the row groups that hold their first `limit` records, in bounded memory.
+
+    Raises UnreadableError for damaged pages. What Arrow has no decoder for (some nested types) is left to `decode_fully`.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            groups = range(file.metadata.num_row_groups)
+            if limit is not None:
+                sizes = np.array([file.metadata.row_group(group).num_rows for group in groups], np.int64)
+                groups = range(int(np.searchsorted(np.cumsum(sizes), limit)) + 1)[: len(groups)]
+            for _ in file.iter_batches(columns=list(columns), row_groups=list(groups)):
+                pass
+    except pa.ArrowNotImplementedError:
+        return
+    except _ARROW_DAMAGE as error:
+        raise UnreadableError(f"damaged Parquet data ({_first_line(error)})", _CORRUPT) from None
+
+
+def _is_sound(prove: Callable[[Sequence[str]], None], column: str) -> bool:
+    try:
+        prove([column])
+    except UnreadableError:
+        return False
+    return True
+
+
+def rows_as_json(rows: pl.LazyFrame, numbers: Numbers, damaged: Collection[str] = ()) -> list[str]:
+    """Records (ascending numbers) as JSON objects of text, for sources that have no text of their own.
+
+    Of `damaged` columns, which nothing maps, only a mark is shown.
+    """
     wanted = (
         rows.filter(pl.col(SOURCE_RECORD).is_in(numbers.tolist())).sort(SOURCE_RECORD).drop(SOURCE_RECORD)
     )
-    cells = {name: as_text(name, dtype) for name, dtype in wanted.collect_schema().items()}
+    cells = {
+        name: pl.lit(_MARK).alias(name) if name in damaged else as_text(name, dtype)
+        for name, dtype in wanted.collect_schema().items()
+    }
     try:
         texts = wanted.select(cells.values()).collect()
     except (
@@ -67,7 +117,7 @@ def _cells_or_mark(rows: pl.LazyFrame, name: str, cell: pl.Expr, count: int) -> 
     try:
         return rows.select(cell).collect()[name]
     except DAMAGE:
-        return pl.Series(name, ["<can't be decoded>"] * count)
+        return pl.Series(name, [_MARK] * count)
 
 
 def decode_fully(rows: pl.LazyFrame) -> int:

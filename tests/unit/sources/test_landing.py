@@ -260,7 +260,9 @@ def test_a_first_look_says_what_maps_and_what_is_missing(tmp_path: Path) -> None
     accounts = tables["accounts"]
     assert accounts.mapped == (("account_id", "account_id"), ("segment", "upper(tier)"))
     assert accounts.unused == ("shoe_size",)
-    assert accounts.rejects == (("ragged", 1),)
+    ((reason, count),) = accounts.rejects
+    assert (reason.partition(" (")[0], count) == ("ragged", 1)
+    assert "set `delimiter`" in reason
     assert accounts.warnings[0].startswith("account_id: 2 of 3 ids hold a blank or an @")
     assert "jane" not in repr(report)
     hidden = configure(tmp_path / "in", accounts="{path: named.csv, pseudonymise: [account_id]}")

@@ -195,6 +195,97 @@ def test_history_gives_every_version_with_the_time_it_was_recorded(tmp_path: Pat
     ]
 
 
+SALESFORCE_OWN_HISTORY = {
+    "opportunity.csv": """\
+Id,AccountId,OwnerId,CreatedDate,CloseDate,IsClosed,IsWon,StageName,Amount
+O1,A1,005000000000002,2024-01-01 08:00:00,2024-03-01,true,true,Signed,150
+O2,A1,005000000000001,2024-01-05 08:00:00,2024-09-30,false,false,Talks,70
+O3,A1,005000000000001,2023-05-01 08:00:00,2023-07-01,true,true,Signed,10
+O4,A1,005000000000001,2024-02-01 08:00:00,2024-02-10,true,false,Lost to a rival,5
+""",
+    "opportunity_history.csv": """\
+Id,OpportunityId,CreatedDate,StageName,Amount,CloseDate,Probability,IsDeleted
+H1,O1,2024-01-01 08:00:00,Talks,100,2024-06-30,10,false
+H2,O1,2024-02-01 09:00:00,Talks,150,2024-06-30,10,false
+H3,O1,2024-03-02 10:00:00,Signed,150,2024-03-01,100,false
+H4,O3,2023-09-01 00:00:00,Signed,10,2023-07-01,100,false
+H5,O1,2024-02-20 09:00:00,Talks,999,2024-06-30,10,true
+H6,O4,2024-02-01 08:00:00,Talks,,2024-02-28,10,false
+H7,O4,2024-02-10 08:00:00,Lost to a rival,5,2024-02-10,0,false
+""",
+    "opportunity_field_history.csv": """\
+Id,OpportunityId,CreatedDate,Field,OldValue,NewValue
+F0,O1,2024-01-01 08:00:00,created,,
+F1,O1,2024-02-01 09:00:00,Amount,100,150
+F2,O1,2024-02-15 09:00:00,Owner,Jane Roe,John Doe
+F3,O1,2024-02-15 09:00:00,Owner,005000000000001,005000000000002
+F4,O1,2024-03-02 10:00:00,StageName,Talks,Signed
+F5,O1,2024-03-02 10:00:00,CloseDate,2024-06-30,2024-03-01
+F6,O1,2024-03-05 10:00:00,NextStep,call,celebrate
+""",
+}
+_BY_STAGE = [
+    ("2024-01-01 08:00:00", "Talks", "100", "false", None), ("2024-02-01 09:00:00", "Talks", "150", "false", None),
+    ("2024-03-02 10:00:00", "Signed", "150", "true", "2024-03-01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objects", "owners"),
+    [
+        # without changes of single fields nobody knows who owned the deal before
+        (("opportunity_history",), "222"),
+        (("opportunity_field_history",), "1122"),
+        (("opportunity_history", "opportunity_field_history"), "1122"),
+    ],
+)
+def test_salesforces_own_history_is_laid_over_the_deal_as_it_is(
+    tmp_path: Path, objects: tuple[str, ...], owners: str
+) -> None:
+    for name in ("opportunity", *objects):
+        (tmp_path / f"{name}.csv").write_text(SALESFORCE_OWN_HISTORY[f"{name}.csv"])
+    rows = rows_of(land(tmp_path, "opportunities", '{preset: salesforce, path: "<object>.csv"}'))
+    rows = rows.sort("opportunity_id", "recorded_at")
+    first = rows.filter(pl.col("opportunity_id") == "O1")
+    told = first.select("recorded_at", "stage", "amount", "is_won", "closed_at").rows()
+    moved = [("2024-02-15 09:00:00", "Talks", "150", "false", None)] if len(owners) == 4 else []
+    assert told == sorted([*_BY_STAGE, *moved])
+    assert "".join(rep[-1] for rep in first["rep_id"]) == owners
+    # nothing is told of it: as it is now
+    assert rows.filter(pl.col("opportunity_id") == "O2").select("stage", "recorded_at").rows() == [
+        ("Talks", "2024-01-05 08:00:00")
+    ]
+    assert set(rows["account_id"]) == {"A1"}
+
+
+def test_salesforces_own_history_with_holes(tmp_path: Path) -> None:
+    for name in ("opportunity", "opportunity_history"):
+        (tmp_path / f"{name}.csv").write_text(SALESFORCE_OWN_HISTORY[f"{name}.csv"])
+    rows = rows_of(land(tmp_path, "opportunities", '{preset: salesforce, path: "<object>.csv"}'))
+    wanted = ["recorded_at", "amount", "is_won", "closed_at"]
+    third = rows.filter(pl.col("opportunity_id") == "O3").sort("recorded_at").select(wanted).rows()
+    # made before the history was kept: the first version stands for what was there from the beginning
+    assert third == [("2023-07-01", "10", "true", "2023-07-01")]
+    fourth = rows.filter(pl.col("opportunity_id") == "O4").sort("recorded_at").select(wanted).rows()
+    assert fourth == [
+        ("2024-02-01 08:00:00", None, "false", None),
+        ("2024-02-10 08:00:00", "5", "false", "2024-02-10"),
+    ]
+
+
+def test_the_loaders_history_comes_before_salesforces_own(tmp_path: Path) -> None:
+    (tmp_path / "opportunity.csv").write_text(SALESFORCE_OWN_HISTORY["opportunity.csv"])
+    (tmp_path / "opportunity_field_history.csv").write_text(
+        SALESFORCE_OWN_HISTORY["opportunity_field_history.csv"]
+    )
+    (tmp_path / "opportunity_history.csv").write_text(
+        "id,account_id,owner_id,created_date,close_date,is_closed,is_won,amount,_fivetran_start\n"
+        "O1,A1,R9,2024-01-01 08:00:00,2024-03-31,true,true,20,2024-04-02 09:00:00\n"
+    )
+    rows = rows_of(land(tmp_path, "opportunities", '{preset: salesforce, path: "<object>.csv"}'))
+    assert rows.filter(pl.col("opportunity_id") == "O1")["rep_id"].to_list() == ["R9"]
+
+
 def test_owners_of_an_account_follow_each_other_day_by_day(tmp_path: Path) -> None:
     (tmp_path / "account.csv").write_text(
         "id,owner_id,created_date\nA1,R3,2024-01-01 08:00:00\nA2,R1,2024-02-01 08:00:00\nA3,,2024-02-01 08:00:00\n"

@@ -74,6 +74,19 @@ def test_results_are_kept_by_table_whether_published_or_not(runs):
         runs.results("r1")
 
 
+def test_a_blocked_run_names_every_blocked_table_once(runs):
+    runs.start("r1")
+    for table, state, message in (
+        ("core/b", "blocked", "core/b: too few."), ("core/a", "blocked", "core/a: too many. "), ("core/c", "made", "fine"),
+        ("core/d", "blocked", "core/b: too few."),
+    ):  # fmt: skip
+        runs.write_result("r1", table, {"state": state, "message": message})
+    run = runs.finish("r1", State.BLOCKED, "core/b: too few.")
+    assert runs.why(run) == "core/b: too few | core/a: too many"
+    failed = runs.finish("r1", State.FAILED, "the disk is full")
+    assert runs.why(failed) == "the disk is full"
+
+
 def test_runs_go_after_ninety_days_unless_alive(runs):
     for name, days in (("old", 91), ("old-but-alive", 91), ("young", 89)):
         runs.start(name, now=NOON - timedelta(days=days))
