@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# no timing decides a test, and a red run can be run again with the same examples
-settings.register_profile("suite", deadline=None, derandomize=True)
+# no timing decides a test (neither of an example nor of drawing it), and a red run can be run again with the same examples
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]

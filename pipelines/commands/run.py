@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipelines.event_log import keep_open
 from pipelines.exits import Exit, UsageError, code_named, one_line_of
 from pipelines.places import find_config, prepare_dagster_home
 from pipelines.sources.config import Configuration
@@ -88,10 +87,10 @@ def _execute(
     tell: Callable[[str], None],
 ) -> tuple[str, Exit]:
     """Run the job in this process; returns the run's id, and the code of the first step that failed."""
-    prepare_dagster_home(home)
-    import dagster as dg  # noqa: PLC0415 (seconds; not for a run that has nothing to do)
-
+    dagster_home = prepare_dagster_home(home)
+    # seconds, through Dagster; not for a run that has nothing to do
     from pipelines.definitions import build_definitions  # noqa: PLC0415
+    from pipelines.instance import open_instance  # noqa: PLC0415
     from pipelines.jobs import DAILY  # noqa: PLC0415
     from pipelines.months import whole_range  # noqa: PLC0415
 
@@ -102,7 +101,7 @@ def _execute(
         options["asset_selection"] = _selection(job, select)
     if months:
         options["tags"] |= whole_range(min(months), max(months))
-    with _room_for_records(home), keep_open(), dg.DagsterInstance.get() as instance:
+    with _room_for_records(home), open_instance(dagster_home) as instance:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,

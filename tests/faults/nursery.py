@@ -22,6 +22,9 @@ from pipelines.warehouse.files import Files
 from pipelines.warehouse.runs import Runs, State
 from pipelines.warehouse.snapshots import latest_snapshot, snapshots, verify
 
+GENERATIONS = 5
+"""Readers go on until they have seen more."""
+
 
 def start(job: Callable[[], object]) -> int:
     """Fork a child that does the job and exits 0, or 1 after a traceback."""
@@ -105,7 +108,10 @@ def race(folder: Path, processes: int) -> dict[str, object]:
 
 
 def readers(folder: Path, writers: int, reads: int) -> dict[str, object]:
-    """Read below `latest` while writers publish generation after generation; every file must be of one snapshot."""
+    """Read below `latest` while writers publish generation after generation; every file must be of one snapshot.
+
+    At least `reads` times, and until several generations were seen: how fast the writers are is the machine's business.
+    """
     home, stop = folder / "home", folder / "stop"
     assert wait(start(lambda: run(home, 0))) == 0
 
@@ -118,7 +124,7 @@ def readers(folder: Path, writers: int, reads: int) -> dict[str, object]:
     children = [start(partial(write, w)) for w in range(writers)]
     problems, seen = [], set()
     done = 0
-    while done < reads:
+    while done < reads or (len(seen) <= GENERATIONS and done < 100 * reads):
         snapshot = latest_snapshot(home)
         generations = set()
         for table in ("marts/totals.parquet", "marts/daily/month=2025-01/part.parquet"):

@@ -24,7 +24,7 @@ def nursery(*arguments: object) -> subprocess.Popen[str]:
 
 
 def answer(process: subprocess.Popen[str]) -> dict:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=1200)
     assert process.returncode == 0, err
     return json.loads(out)
 
@@ -55,5 +55,5 @@ def test_processes_at_once_in_one_home_make_one_snapshot(tmp_path):
 def test_readers_during_four_writers_see_whole_snapshots_of_one_generation(tmp_path, reads):
     found = answer(nursery("readers", tmp_path, 4, reads))
     assert found["problems"] == []
-    assert found["reads"] == reads
+    assert found["reads"] >= reads
     assert found["generations_seen"] > 5

@@ -27,7 +27,9 @@ from tests.fuzz.rows import Rows
 from tests.unit.core.doorstep import COMPANY, NAMES
 
 CPU_SECONDS = 2.0
-"""No small input may cost more: a guard against blow-ups, far from what one costs (a thirtieth of it)."""
+"""No small input may cost more: a guard against blow-ups, far from what one costs (a thirtieth of it). CPU time, not wall
+time, and what takes longer is taken once more: a reader's first import and a crowded machine cost once, a blow-up always.
+"""
 
 
 class FaultError(AssertionError):
@@ -62,6 +64,17 @@ def write_input(found: Input, folder: Path, valid: Mapping[str, Rows]) -> Path:
 
 def judge(found: Input, folder: Path, valid: Mapping[str, Rows]) -> Verdict:
     """Run an input in a new folder. Raises FaultError; the folder stays then."""
+    verdict, spent = _time(found, folder, valid)
+    if spent >= CPU_SECONDS:
+        shutil.rmtree(folder)
+        verdict, spent = _time(found, folder, valid)
+    require(spent < CPU_SECONDS, f"took {spent:.1f} s of CPU, twice")
+    shutil.rmtree(folder)
+    return verdict
+
+
+def _time(found: Input, folder: Path, valid: Mapping[str, Rows]) -> tuple[Verdict, float]:
+    """How a run over an input ended, and the CPU seconds it took."""
     path = write_input(found, folder, valid)
     start = time.process_time()
     try:
@@ -77,10 +90,7 @@ def judge(found: Input, folder: Path, valid: Mapping[str, Rows]) -> Verdict:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise FaultError(f"{type(error).__name__}: {str(error)[:300]}") from error
-    spent = time.process_time() - start
-    require(spent < CPU_SECONDS, f"took {spent:.1f} s of CPU")
-    shutil.rmtree(folder)
-    return verdict
+    return verdict, time.process_time() - start
 
 
 def _run(configuration: Configuration, table: str, folder: Path) -> Verdict:

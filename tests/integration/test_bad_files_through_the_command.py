@@ -37,7 +37,6 @@ def command(
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command, in this process."""
     monkeypatch.setenv("AFTERSALE_KEY", "a key for tests only")
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setattr("sys.argv", ["aftersale", *words])
     capfd.readouterr()
     with pytest.raises(SystemExit) as stopped:

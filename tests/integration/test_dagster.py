@@ -146,7 +146,7 @@ def test_dagster_itself_validates_and_runs_the_job(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=1200,
         )
         assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "published" / "latest" / "manifest.json").is_file()

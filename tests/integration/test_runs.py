@@ -69,7 +69,7 @@ def run_apart(home: Path, *, threads: int = 2, prelude: str = "") -> subprocess.
     environment.pop("DAGSTER_HOME", None)
     return subprocess.run(
         [sys.executable, "-c", code, "run", "--home", str(home), "--config", str(config(home))],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
+        env=environment, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def on_small_disk(folder: Path, megabytes: int, code: str) -> dict[str, object]:
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", mount, sys.executable, script],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder)},
-        capture_output=True, text=True, check=False, timeout=240,
+        capture_output=True, text=True, check=False, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

@@ -34,7 +34,7 @@ def strace(home: Path, generation: int, *options: str) -> int:
         "PYTHONDONTWRITEBYTECODE": "1",
         "POLARS_MAX_THREADS": "1",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1200)
     return done.returncode if done.returncode <= 128 else 128 - done.returncode
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.core.identities import Counts, IdentityBrokenError, blocked_by, check_identity
@@ -256,7 +256,7 @@ _CELLS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(rows=st.lists(_CELLS, max_size=25), seed=st.integers(1, 9))
 def test_whatever_comes_every_row_and_cent_has_a_fate_and_order_decides_nothing(
     rows: list[tuple[str | None, ...]], seed: int

@@ -32,21 +32,34 @@ def postgres() -> Iterator[str]:
     if user:
         shutil.chown(folder, user)
     programs, data = Path(initdb).resolve().parent, folder / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
 
     def run(*words: str) -> None:
-        subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder, timeout=120)
+        subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder, timeout=1200)
 
     run(str(programs / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    control = [str(programs / "pg_ctl"), "-D", str(data), "-w", "-t", "600"]
+    for attempt in range(5):
+        port = _free_port()
+        options = (
+            f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+        )
+        try:
+            run(*control, "-o", options, "-l", str(folder / "log"), "start")
+            break
+        except subprocess.CalledProcessError:  # another worker's server may have taken the port in between
+            if attempt == 4:
+                raise
     try:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
     finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        run(*control, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

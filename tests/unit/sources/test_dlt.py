@@ -79,7 +79,7 @@ def fetch(folder: Path, address: str) -> None:
         env=os.environ | {"HELPDESK_API": address, "HOME": str(folder), "RUNTIME__DLTHUB_TELEMETRY": "false"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
 

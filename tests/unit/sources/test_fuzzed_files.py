@@ -19,7 +19,11 @@ from pipelines.sources.readers.frame import SOURCE_RECORD, SourceFile, Unreadabl
 from pipelines.sources.readers.jsonl import read_jsonl
 from pipelines.sources.readers.records import Dialect
 
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 CSV = b'id,name,note\r\n1,"a ""b""",x\n2,"line\nbreak",\n3,,"y, z"\n4,5" pipe,q\n\n5,e,"f"\nTotal,,\n'
 LINES = (

@@ -31,7 +31,11 @@ def split(path: Path, window: int) -> list[tuple[int, bytes, int, bool, bool]] |
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(PIECES, max_size=40).map(b"".join))
 @example(b'a,"b\nc,d\n' * 9)
 @example(b"a\r\r\nb\r")
@@ -50,7 +54,11 @@ def test_the_window_changes_nothing(tmp_path: Path, data: bytes) -> None:
     assert ends == b""
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(PIECES, min_size=5, max_size=80).map(b"".join))
 def test_nor_does_it_where_records_are_over_long(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.csv"
