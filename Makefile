@@ -13,9 +13,10 @@ demo: $(VENV)/.run-time
 ui: $(VENV)/.run-time
 	$(BIN)/aftersale ui
 
-# A worker a core; so that they don't fight over cores, each keeps to one thread of linear algebra.
+# A worker a core; so that they don't fight over cores, each keeps to one thread of linear algebra. Files stay whole, as tests
+# of a file share what was made for them, and in their order: whole runs first, small ones fill the end.
 test: $(VENV)/.development
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

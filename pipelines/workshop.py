@@ -51,7 +51,7 @@ from pipelines.warehouse.snapshots import Snapshot, latest_snapshot, publish
 from pipelines.warehouse.store import Store
 
 PACKAGES = ("expectations", "assets", "pipelines")
-ENGINES = ("polars", "numpy", "scipy", "pyarrow", "duckdb", "ruptures", "altair", "jinja2", "tzdata")
+ENGINES = ("polars", "numpy", "scipy", "pyarrow", "duckdb", "altair", "jinja2", "tzdata")
 """Whose release may change a number, a byte or a picture."""
 _ROOT = Path(__file__).resolve().parents[1]
 

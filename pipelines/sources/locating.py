@@ -76,7 +76,9 @@ class Locator:
     def shown(self, path: Path) -> str:
         """A path as reports show it: relative to the configuration, or the address it was fetched from."""
         known = self._names.get(path) or self._remote.address(path)
-        return known or Path(relpath(path, self.configuration.folder)).as_posix()
+        if known is None:
+            known = self._names[path] = Path(relpath(path, self.configuration.folder)).as_posix()
+        return known
 
     def stamp(self, path: Path) -> Stamp:
         """Which version of a file is read; raises OSError."""

@@ -18,6 +18,8 @@ from pipelines.definitions import build_definitions
 from pipelines.graph import declared_assets
 from pipelines.sources.config import load_config
 from pipelines.sources.demo import simulate
+from pipelines.warehouse.store import Store
+from tests.integration.company_files import won, write_company
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,7 +129,21 @@ def test_workspace_and_pyproject_do_not_contradict() -> None:
 
 
 def test_dagster_itself_validates_and_runs_the_job(tmp_path: Path) -> None:
-    simulate(tmp_path / "source", deals=200, months=12)
+    days = [f"2025-{month:02}-10T12:00:00Z" for month in range(1, 7)]
+    write_company(
+        tmp_path / "source",
+        {
+            "accounts": [{"account_id": "A-1"}],
+            "reps": [{"rep_id": "R-1"}],
+            "opportunities": [won(f"{i}", "R-1", day, "10.00", account_id="A-1") for i, day in enumerate(days)],
+            # a table cut by month: all its months are made in one run
+            "activities": [
+                {"activity_id": f"V-{day}", "account_id": "A-1", "rep_id": "R-1", "occurred_at": day, "channel": "call", "direction": "outbound"}
+                for day in days
+            ],
+        },
+        company={"as_of": "2025-12-31"},
+    )  # fmt: skip
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     environment = {
@@ -150,6 +166,9 @@ def test_dagster_itself_validates_and_runs_the_job(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "published" / "latest" / "manifest.json").is_file()
+    activities = Store(tmp_path).head("core/activities")
+    assert activities is not None
+    assert [part.month for part in activities.parts] == [f"2025-{month:02}" for month in range(1, 7)]
 
 
 def test_registry_knows_sources_and_layers() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import ruptures
 
-from assets.methods.change_points import average_run_length, find_change, run_cusum
+from assets.methods.change_points import SHORTEST, _segment, average_run_length, find_change, run_cusum
 
 NIST = [
     324.925, 324.675, 324.725, 324.350, 325.350, 325.225, 324.125, 324.525, 325.225, 324.600,
@@ -55,6 +56,44 @@ def test_a_planted_change_lies_in_its_interval() -> None:
     # the binomial bound: fewer than 25 of 30 come about once in 100 times at 95 %
     assert inside >= 25
     assert exact >= 25
+
+
+def cost_of(y: np.ndarray, n: np.ndarray, ends: list[int]) -> float:
+    """Minus twice the binomial log-likelihood of levels, from its definition, and a penalty for each."""
+    total = 0.0
+    for start, end in zip([0, *ends], ends, strict=False):
+        hits, among = y[start:end].sum(), n[start:end].sum()
+        for count in (hits, among - hits):
+            total -= 2 * count * np.log(count / among) if count else 0.0
+    return total + 3 * np.log(y.size) * len(ends)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_levels_are_those_that_pelt_finds(seed: int) -> None:
+    class Binomial(ruptures.base.BaseCost):  # type: ignore[misc]
+        model, min_size = "binomial", SHORTEST
+
+        def fit(self, signal: np.ndarray) -> Binomial:
+            self.signal = signal
+            return self
+
+        def error(self, start: int, end: int) -> float:
+            y, n = self.signal[start:end].T
+            return cost_of(y, n, [end - start]) - 3 * np.log(end - start)
+
+    rng = np.random.default_rng(seed)
+    totals = rng.poisson(9, 60) * (rng.uniform(size=60) < 0.9)
+    levels = ([0.1, 0.1, 0.1], [0.1, 0.4, 0.1], [0.1, 0.6, 0.25])[seed % 3]
+    hits = rng.binomial(totals, np.repeat(levels, 20))
+    y, n = hits.astype(float), totals.astype(float)
+    pelt = ruptures.Pelt(custom_cost=Binomial(), min_size=SHORTEST, jump=1).fit(np.column_stack([y, n]))
+    theirs = [int(end) for end in pelt.predict(pen=3 * np.log(60))]
+    ours = _segment(y, n)
+    assert (ours[-1], len(ours)) == (60, len(theirs))
+    assert np.diff([0, *ours]).min() >= SHORTEST
+    # as good; weeks without data may belong to either side
+    assert cost_of(y, n, ours) == pytest.approx(cost_of(y, n, theirs), rel=1e-12)
+    assert (len(ours) > 1) == (seed % 3 > 0)
 
 
 def test_quiet_series_are_called_no_more_often_than_stated() -> None:
