@@ -22,6 +22,7 @@ def board_scorecard(
     customer_distance: pl.LazyFrame,
     unmet_needs: pl.LazyFrame,
     market_shifts: pl.LazyFrame,
+    themes: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """At most fifteen numbers for the board, each with interval, change, grade, evidence level and a plain sentence.
@@ -40,5 +41,6 @@ def board_scorecard(
         customer_distance=customer_distance,
         unmet_needs=unmet_needs,
         market_shifts=market_shifts,
+        themes=themes,
         company=company,
     )

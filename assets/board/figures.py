@@ -25,6 +25,7 @@ class Marts:
         distance: `customer_distance`.
         needs: `unmet_needs`.
         shifts: `market_shifts`.
+        themes: `theme_id`, `label` of the themes that have one.
         quarter: number of the fiscal quarter the page is about.
         fiscal_start_month: month that the fiscal year starts in.
     """
@@ -39,6 +40,7 @@ class Marts:
     distance: pl.DataFrame
     needs: pl.DataFrame
     shifts: pl.DataFrame
+    themes: pl.DataFrame
     quarter: int
     fiscal_start_month: int
 

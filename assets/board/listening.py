@@ -96,9 +96,9 @@ def find_shift_delay(marts: Marts, quarter: int) -> Figure | None:
     days, waits = row["board_seen_days"], row["board_seen_censored"]
     reached = "had still not reached the board" if waits else "reached the board"
     lo, hi = float(max(days - later, 0)), None if waits else float(days + earlier)
-    return Figure(
-        float(days), lo, hi, row["n"], f"{row['change_on']:%Y-%m-%d}", groups=(row["theme_id"], reached, "")
-    )
+    called = marts.themes.filter(_c("theme_id") == row["theme_id"])["label"].to_list()
+    theme = called[0] if called else row["theme_id"]
+    return Figure(float(days), lo, hi, row["n"], f"{row['change_on']:%Y-%m-%d}", groups=(theme, reached, ""))
 
 
 def _last_month(quarter: int, fiscal_start_month: int) -> str:

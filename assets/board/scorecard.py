@@ -40,6 +40,7 @@ def score(
     customer_distance: pl.LazyFrame,
     unmet_needs: pl.LazyFrame,
     market_shifts: pl.LazyFrame,
+    themes: pl.LazyFrame,
     company: Company,
 ) -> pl.LazyFrame:
     """Take at most fifteen numbers out of the marts.
@@ -55,6 +56,7 @@ def score(
         customer_distance: the mart.
         unmet_needs: the mart.
         market_shifts: the mart.
+        themes: core; what people call them.
         company: `as_of` and the fiscal year.
 
     Returns:
@@ -86,6 +88,7 @@ def score(
         distance=customer_distance.collect(),
         needs=unmet_needs.collect(),
         shifts=market_shifts.collect(),
+        themes=themes.select("theme_id", "label").drop_nulls().collect(),
         quarter=quarter,
         fiscal_start_month=company.fiscal_start_month,
     )  # fmt: skip

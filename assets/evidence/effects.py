@@ -19,6 +19,7 @@ from assets.evidence.retention import follow_deals
 from assets.evidence.sentences import ASSUMPTIONS, DIRECT, Found, say, say_hidden, say_nothing
 from assets.evidence.specifications import (
     EXPOSURES,
+    HOP_OUTCOMES,
     MATURE_SHARE,
     OUTCOMES,
     OWNER_EXPOSURES,
@@ -87,7 +88,7 @@ def estimate_effects(
     has_pay = bool(deals.select(_c("emcr").is_not_null().any()).collect().item())
     rows: list[_Row] = []
     cautions = _look_around(deals, quota_bunching, plans, company)
-    for outcome in OUTCOMES:
+    for outcome in (*OUTCOMES, *HOP_OUTCOMES):
         panel = build_panel(outcome, deals, feedback_hops, company)
         if panel is None:
             continue
@@ -133,16 +134,17 @@ def _look_around(
     deals: pl.LazyFrame, quota_bunching: pl.LazyFrame, plans: pl.LazyFrame, company: Company
 ) -> dict[Caution, tuple[frozenset[str], bool]]:
     """What is to be feared whatever the specification, with the outcomes it bears on and whether only on exposures of pay."""
-    every = frozenset(o.name for o in OUTCOMES)
+    outcomes = (*OUTCOMES, *HOP_OUTCOMES)
+    every = frozenset(o.name for o in outcomes)
     piled = quota_bunching.filter(~_c("is_placebo"), _c("warnings").str.contains(Caution.DENSITY_JUMP))
     cliff = find_cliff(follow_deals(deals), plans)
     holds = {
-        Caution.REPORTING_BIAS: (True, frozenset(o.name for o in OUTCOMES if o.reported), False),
+        Caution.REPORTING_BIAS: (True, frozenset(o.name for o in outcomes if o.reported), False),
         Caution.KNOWLEDGE_TIME_UNKNOWN: (not all(company.has(*source) for source in _KNOWLEDGE), every, True),
         Caution.DENSITY_JUMP: (piled.head(1).collect().height > 0, every, True),
         Caution.CLAWBACK_CLIFF: (cliff is not None and cliff.is_found, frozenset({"churn_180d"}), False),
     }
-    return {caution: (outcomes, on_pay) for caution, (is_so, outcomes, on_pay) in holds.items() if is_so}
+    return {caution: (named, on_pay) for caution, (is_so, named, on_pay) in holds.items() if is_so}
 
 
 def _bear_on(

@@ -27,7 +27,8 @@ def incentive_effects(
     One row per `outcome`, `exposure` and `specification` (`assets/evidence/specifications.py`), levels 0 to 2, and for exposure
     `plan_change` the averages of `plan_change_effects`, level 4: differences, where the others are ratios (`scale`). Errors
     are clustered by seller. Rows of test family `control` must find nothing; `q_value` counts primary and secondary rows apart. A
-    row without an estimate says why. Do not pick the row with the largest ratio, and read none below level 4 as an effect.
+    row without an estimate says why. Feedback has an outcome per hop (`feedback_lag`, `feedback_lag_triaged`, ...): at risk is what reached the
+    step before, from that moment on; a refusal or the end of observation censors. `owner_emcr` is that of the month before. Do not pick the row with the largest ratio, and read none below level 4 as an effect.
     """
     return estimate_effects(
         deal_outcomes=deal_outcomes,

@@ -19,7 +19,7 @@ from assets.evidence.retention import follow_deals
 from assets.evidence.specifications import CONFOUNDERS, EXPOSURES, MEDIATORS, OWNER_EXPOSURES, Outcome
 from assets.methods.clusters import Flags, Floats
 from assets.outcomes.ownership import add_owner_intensity
-from assets.voice.hops import observation_end
+from assets.voice.hops import MICROSECONDS_PER_DAY, REFUSALS, hop_end, observation_end
 
 _c = pl.col
 
@@ -135,8 +135,10 @@ def build_panel(
     """
     if outcome.name == "churn_180d":
         return _follow_churn(deals, outcome.horizon_days)
-    if outcome.name == "feedback_lag":
-        return _follow_feedback(deals, feedback_hops, company, outcome.horizon_days)
+    if outcome.hop:
+        items = _gather_feedback(deals, feedback_hops, outcome.hop, company)
+        follow = _follow_capture if outcome.hop == "captured" else _follow_hop
+        return follow(items, company, outcome)
     column = {
         "complaint_180d": "complaints_180d",
         "refund_180d": "refunded_180d",
@@ -195,43 +197,74 @@ def _count_mature(deals: pl.LazyFrame, column: str, *, repeats: bool) -> Panel |
     return Panel(_keep_facts(rows), events, risk, risk, rows.height / every.height)
 
 
-def _follow_feedback(
-    deals: pl.LazyFrame, feedback_hops: pl.LazyFrame, company: Company, horizon: int
-) -> Panel | None:
-    """What customers said at least a horizon before the end, until it was written down.
+def _gather_feedback(
+    deals: pl.LazyFrame, feedback_hops: pl.LazyFrame, hop: str, company: Company
+) -> pl.DataFrame:
+    """Items that entered a hop, with the facts of their deal.
 
-    What is not yet written down is not in the data, so fresh items would look fast; those of which every wait up to the horizon
-    could have been seen are not truncated. Beside the deal's facts stand `owner_rep_id`, `owner_emcr` and `owner_period`: who looked
-    after the customer when it was said, how that person was paid in that month, and the fiscal quarter.
+    Beside them stand `owner_rep_id`, `owner_emcr` and `owner_period`: who looked after the customer when the hop was entered, how
+    that person was paid in the month before, and the fiscal quarter.
     """
-    end = observation_end(company, "feedback")
-    captured = add_owner_intensity(
-        feedback_hops.filter(_c("hop") == "captured"), deals, "entered_at", company.timezone
+    entered = add_owner_intensity(
+        feedback_hops.filter(_c("hop") == hop), deals, "entered_at", company.timezone, months_before=1
     )
-    said_on = _c("entered_at").dt.convert_time_zone(company.timezone).dt.date()
-    items = (
-        captured.select(
+    day = _c("entered_at").dt.convert_time_zone(company.timezone).dt.date()
+    return (
+        entered.select(
             "feedback_id",
             "opportunity_id",
+            "hop",
             "entered_at",
             "days",
+            "censored",
+            "outcome",
             "owner_rep_id",
             "owner_emcr",
-            owner_period=fiscal_quarter(said_on, company.fiscal_start_month),
+            owner_period=fiscal_quarter(day, company.fiscal_start_month),
         )
         .join(deals, on="opportunity_id", how="inner")
         .sort("feedback_id")
         .collect()
     )
+
+
+def _follow_capture(items: pl.DataFrame, company: Company, outcome: Outcome) -> Panel | None:
+    """What customers said at least a horizon before the end, until it was written down.
+
+    What is not yet written down is not in the data, so fresh items would look fast; those of which every wait up to the horizon
+    could have been seen are not truncated.
+    """
+    horizon, end = outcome.horizon_days, observation_end(company, "feedback")
     rows = items.filter(_c("entered_at") + pl.duration(days=horizon) <= pl.lit(end))
     if rows.is_empty():
         return None
     days = rows["days"].to_numpy().astype(np.float64)
-    # written down in the same moment: the shortest wait there is
-    waited = np.maximum(np.minimum(days, horizon), 1.0 / 24)
     written = days <= horizon
-    arrays = _lay_out(written, waited, np.full(days.size, float(horizon)), LAG_EDGES_DAYS)
+    arrays = _lay_out(written, _wait(days, horizon), np.full(days.size, float(horizon)), LAG_EDGES_DAYS)
     return Panel(_keep_facts(rows), *arrays, rows.height / items.height, "pieces of feedback")
+
+
+def _follow_hop(items: pl.DataFrame, company: Company, outcome: Outcome) -> Panel | None:
+    """Everything that reached the step before, from then until it arrives: what still waits, or is refused, is censored there."""
+    if items.is_empty():
+        return None
+    horizon = outcome.horizon_days
+    refused = _c("outcome").is_in(REFUSALS).fill_null(value=False) & (_c("hop") == "shipped")
+    arrived, days, since = items.select(
+        (~_c("censored") & ~refused & (_c("days") <= horizon)).alias("arrived"),
+        "days",
+        since=(pl.lit(hop_end(company, outcome.hop)) - _c("entered_at")).dt.total_microseconds(),
+    )
+    watched = np.clip(since.to_numpy() / MICROSECONDS_PER_DAY, days.to_numpy(), None)
+    arrays = _lay_out(
+        arrived.to_numpy(), _wait(days.to_numpy(), horizon), _wait(watched, horizon), LAG_EDGES_DAYS
+    )
+    return Panel(_keep_facts(items), *arrays, float((watched >= horizon).mean()), "pieces of feedback")
+
+
+def _wait(days: Floats, horizon: int) -> Floats:
+    """Days waited, up to the horizon; at the same moment is the shortest wait there is."""
+    return np.maximum(np.minimum(days.astype(np.float64), horizon), 1.0 / 24)
 
 
 def complaints_before(deals: pl.LazyFrame, customer_events: pl.LazyFrame) -> Panel | None:

@@ -49,6 +49,7 @@ class Outcome:
         repeats: whether it can happen several times: a rate, else a hazard or a risk.
         reported: whether it is only in the data when somebody writes it down.
         timed: whether the day it happened is used, not only whether it did.
+        hop: of feedback: where it arrives; the clock starts at the step before.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Outcome:
     repeats: bool = False
     reported: bool = False
     timed: bool = False
+    hop: str = ""
 
     def scale(self, level: int) -> str:
         """What the estimate is a ratio of. Without days Poisson gives a ratio of risks, cloglog one of hazards."""
@@ -70,9 +72,28 @@ OUTCOMES: Final = (
     Outcome("complaint_180d", "complaints within 180 days", 180, repeats=True, reported=True),
     Outcome("refund_180d", "refunds within 180 days", 180),
     Outcome("clawback_180d", "clawed-back commission within 180 days", 180),
-    Outcome("feedback_lag", "being written down (below 1: it waits longer)", 180, reported=True, timed=True),
+    Outcome(
+        "feedback_lag",
+        "being written down (below 1: it waits longer)",
+        180,
+        reported=True,
+        timed=True,
+        hop="captured",
+    ),
 )
 """A `feedback_lag` ratio below 1 is slower: feedback waits longer to be written down."""
+
+HOP_OUTCOMES: Final = tuple(
+    Outcome(f"feedback_lag_{hop}", f"{words} (below 1: it waits longer)", 180, reported=True, timed=True, hop=hop)
+    for hop, words in (
+        ("triaged", "being triaged once written down"),
+        ("decided", "being decided on once triaged"),
+        ("shipped", "being shipped once decided on"),
+        ("told_back", "the customer being told once shipped"),
+        ("board_seen", "being seen by the board once written down"),
+    )
+)  # fmt: skip
+"""The hops behind the first: at risk is what reached the step before (the nearest one that was recorded), from that moment on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +130,13 @@ EXPOSURES: Final = (
 )  # fmt: skip
 
 OWNER_EXPOSURES: Final = (
-    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr", "with customers whose owner had +10 pp higher marginal commission in the month it was said", is_pay=True, of_owner=True),
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr in the month before", "with customers whose owner had +10 pp higher marginal commission in the month before", is_pay=True, of_owner=True),
 )  # fmt: skip
-"""Of what is said, not of deals: how the one who should have heard it was paid just then."""
+"""Of what is said, not of deals: how the one who should have heard it, or passed it on, was paid: in the month before, for how much the month
+itself will have paid nobody knows on its first days."""
+
+HOP_EXPOSURES: Final = frozenset({"emcr_as_known", "closing_load", "owner_emcr"})
+"""What the hops behind the first are held against: the seller's pay, the pressure where pay is not known, the owner's pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +225,13 @@ def specifications_of(
 ) -> list[tuple[Specification, Family]]:
     """The rows of one exposure and outcome, with the family that the q-value belongs to.
 
-    Primary is one row per outcome: the headline of level 2 for `emcr_as_known`; without commission data that of each pressure
+    The hops behind the first have plain rows only, all of them secondary. Of the others primary is one row per outcome: the headline of level 2 for `emcr_as_known`; without commission data that of each pressure
     exposure, where bins of days to the end of a pay period mean nothing. Controls are made for the primary exposure only,
     an outcome before the sale only of complaints: nothing else is known of customers before they buy.
     """
+    if outcome in HOP_OUTCOMES:
+        names = _plain(exposure) if exposure.name in HOP_EXPOSURES else ()
+        return [(s, "secondary") for s in SPECIFICATIONS if s.name in names]
     chosen: list[tuple[Specification, Family]] = []
     headline = SEPARATION[2] if exposure.is_pay else SEPARATION[1]
     leads = exposure.name == "emcr_as_known" or not has_pay
@@ -215,9 +243,17 @@ def specifications_of(
             )
             if wanted:
                 chosen.append((specification, "control"))
-        elif (exposure.is_pay and not exposure.of_owner) or (
-            specification.name in ("unadjusted", "adjusted", *SEPARATION[:2]) and not is_mediator
-        ):
+        elif _has_pay_periods(exposure) or (specification.name in _plain(exposure) and not is_mediator):
             is_primary = leads and specification.name == headline
             chosen.append((specification, "primary" if is_primary else "secondary"))
     return chosen
+
+
+def _has_pay_periods(exposure: Exposure) -> bool:
+    """Whether days to the end of the seller's pay period mean something beside it."""
+    return exposure.is_pay and not exposure.of_owner
+
+
+def _plain(exposure: Exposure) -> tuple[str, ...]:
+    """Names of the rows without variations: no other winsorising, no mediator held fixed, no control."""
+    return ("unadjusted", "adjusted", *(SEPARATION if _has_pay_periods(exposure) else SEPARATION[:2]))

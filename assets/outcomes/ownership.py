@@ -26,20 +26,22 @@ def owner_intensity(deal_outcomes: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def add_owner_intensity(
-    rows: pl.LazyFrame, deal_outcomes: pl.LazyFrame, moment: str, timezone: str
+    rows: pl.LazyFrame, deal_outcomes: pl.LazyFrame, moment: str, timezone: str, *, months_before: int = 0
 ) -> pl.LazyFrame:
-    """Add `owner_emcr`: how strongly `owner_rep_id` was paid for selling in the calendar month of a moment.
+    """Add `owner_emcr`: how strongly `owner_rep_id` was paid for selling in the calendar month of a moment, or before it.
 
     Args:
         rows: `owner_rep_id` and `moment` (Datetime, UTC).
         deal_outcomes: the mart.
         moment: column of `rows`.
         timezone: whose months.
+        months_before: how many months earlier; the month of the moment itself holds deals that were closed after it.
 
     Returns:
         The rows in any order; null where the owner closed no deal with an EMCR in that month.
     """
-    month = _c(moment).dt.convert_time_zone(timezone).dt.strftime("%Y-%m")
+    first = _c(moment).dt.convert_time_zone(timezone).dt.date().dt.month_start()
+    month = first.dt.offset_by(f"-{months_before}mo").dt.strftime("%Y-%m")
     return (
         rows.with_columns(_month=month)
         .join(

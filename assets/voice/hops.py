@@ -81,7 +81,7 @@ def follow_feedback(
     if has_board:
         hops.append(_board(items))
     free = _list_holidays(holidays)
-    board_end = min(end, observation_end(company, "board_reports"))
+    board_end = hop_end(company, BOARD)
     return (
         pl.concat(hops)
         .with_columns(_end=pl.when(_c("hop") == BOARD).then(pl.lit(board_end)).otherwise(pl.lit(end)))
@@ -109,6 +109,12 @@ def observation_end(company: Company, source: str) -> datetime:
     """First moment (UTC) after the last day, in the company's zone, that the source is known to be complete for."""
     last: date = min(company.as_of, company.complete_until.get(source, company.as_of))
     return datetime.combine(last + timedelta(days=1), time(), ZoneInfo(company.timezone)).astimezone(UTC)
+
+
+def hop_end(company: Company, hop: str) -> datetime:
+    """First moment after the last day on which an arrival at a hop behind the capture would have been seen."""
+    end = observation_end(company, "feedback_events")
+    return min(end, observation_end(company, "board_reports")) if hop == BOARD else end
 
 
 def _divide_exactly(microseconds: pl.Series) -> pl.Series:

@@ -20,7 +20,7 @@ PAY: tuple[Column, ...] = (
         base_rate="Pay per unit of credit just below 100 % attainment.",
         incentive_cost_share="All added pay (primary, overlay, manager, SPIFF) per deal amount.",
         emcr_at_sale="Deal EMCR as known, frozen when the deal closed.",
-        owner_emcr="Mean EMCR of the current owner's own deals closed in the month.",
+        owner_emcr="Mean EMCR of the current owner's own deals closed in the month, all of it: it looks ahead of the days before its last deal, so as an exposure take that of the month before.",
     ),
     *words(
         Kind.ESTIMATE,

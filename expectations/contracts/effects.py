@@ -26,7 +26,7 @@ INCENTIVE_EFFECTS = Table(
             VOCABULARY["outcome"],
             kind=Kind.TEXT,
             values=(),
-            description="What happened to the customer: churn_180d, complaint_180d, ...",
+            description="What happened to the customer: churn_180d, complaint_180d, ...; feedback_lag until it was written down, feedback_lag_triaged, _decided, _shipped, _told_back, _board_seen from each step to the next.",
             presence=Presence.REQUIRED,
         ),
         *pick(

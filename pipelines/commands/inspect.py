@@ -248,9 +248,11 @@ def count_reason(snapshot: Snapshot, word: str) -> list[tuple[str, str, int]]:
             )
             found += kept_aside.collect().rows()
             continue
-        carries = [pl.col(c).str.split(", ").list.contains(word).sum().alias(c) for c in columns]
-        counts = rows.select(carries).collect().row(0, named=True)
-        found += [(table.path, column, int(n)) for column, n in counts.items() if n]
+        there = set(columns) & set(rows.collect_schema())  # a snapshot may be older than a column
+        for column in sorted(there):
+            carries = pl.col(column).str.split(", ").list.contains(word)
+            if count := rows.select(carries.sum()).collect().item():
+                found.append((table.path, column, int(count)))
     return sorted(found)
 
 

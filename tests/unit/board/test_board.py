@@ -145,6 +145,9 @@ def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
         shift("rises", channel="all", after=0.4), shift("rises", channel="seller", after=0.9),
         shift("falls", channel="all", after=0.0, before=0.9), shift("small", channel="all", after=0.2),
     ])  # fmt: skip
+    made["themes"] = table(
+        "themes", [{"theme_id": "small", "label": "a small thing"}, {"theme_id": "rises", "label": None}]
+    )
     made["churn_by_incentive"] = estimate_churn(made["deal_outcomes"], COMPANY)[0].collect().lazy()
     made["complaints_by_incentive"] = (
         rate_complaints(made["deal_outcomes"], table("customer_events", events), COMPANY)[0].collect().lazy()
@@ -157,7 +160,7 @@ def firm(deals: int = 1600, sellers: int = 13) -> dict[str, pl.LazyFrame]:
 
 SCORED = (
     "deal_outcomes", "churn_by_incentive", "complaints_by_incentive", "incentive_value", "conduct_indicators", "feedback_hops",
-    "selling_style", "customer_distance", "unmet_needs", "market_shifts",
+    "selling_style", "customer_distance", "unmet_needs", "market_shifts", "themes",
 )  # fmt: skip
 
 
@@ -284,6 +287,12 @@ def test_the_largest_rise_waits_for_the_board(marts, scorecard: pl.DataFrame) ->
     got = line(scorecard, "Days until the board saw the largest shift")
     assert (got["measure_value"], got["measure_lo"], got["measure_hi"]) == (60.0, 46.0, 67.0)
     assert "theme rises, from the week of 2025-03-03) reached the board after 60 days" in str(got["sentence"])
+    named = {"themes": table("themes", [{"theme_id": "rises", "label": f"Prices {EVIL}"}])}
+    got = line(
+        score(**({n: marts[n] for n in SCORED} | named), company=COMPANY).collect(),
+        "Days until the board saw the largest shift",
+    )
+    assert f"(theme Prices {EVIL}, from the week of" in str(got["sentence"])
     waiting = {
         "market_shifts": table("market_shifts", [shift("rises", channel="all", after=0.4, waits=True)])
     }
@@ -337,7 +346,7 @@ def test_absent_sources_leave_their_lines_out(marts) -> None:
         feedback_hops=TABLES["feedback_hops"].empty(),
         **{
             name: TABLES[name].empty()
-            for name in ("selling_style", "customer_distance", "unmet_needs", "market_shifts")
+            for name in ("selling_style", "customer_distance", "unmet_needs", "market_shifts", "themes")
         },
         company=COMPANY,
     ).collect()

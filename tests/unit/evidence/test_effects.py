@@ -321,7 +321,8 @@ def hear(firm: dict[str, list[dict[str, object]]], seed: int) -> dict[str, list[
     for number, deal in enumerate(deals):
         said = datetime(2023, 10, 1, tzinfo=UTC) + timedelta(days=float(rng.uniform(0, 500)))
         owner = f"r{(int(deal['rep_id'][1:]) + 7) % 45:03}"
-        rates = paid.get((owner, f"{said:%Y-%m}"), [0.10])
+        before = said.replace(day=1) - timedelta(days=1)
+        rates = paid.get((owner, f"{before:%Y-%m}"), [0.10])
         slower = SALE_RATIO ** (deal["emcr"] / 0.1) * OWNER_RATIO ** (sum(rates) / len(rates) / 0.1)
         days = float(rng.exponential(8 * slower))
         hops.append(
@@ -354,7 +355,7 @@ def test_how_the_owner_was_paid_when_it_was_said_and_how_the_seller_was_are_told
         assert sum(covers(r, planted) for r in rows) >= 8, (exposure, specification)
         assert all(r["estimate_hi"] < 1 for r in rows if exposure == "owner_emcr")
     found = row(tables[0], "feedback_lag", SEPARATION[0], "owner_emcr")
-    assert found["scale"] == "hazard ratio per +10 pp owner emcr"
+    assert found["scale"] == "hazard ratio per +10 pp owner emcr in the month before"
     assert (found["test_family"], found["n_clusters"]) == ("secondary", 45)
     assert (
         "Pieces of feedback on deals closed with customers whose owner had +10 pp higher" in found["sentence"]
