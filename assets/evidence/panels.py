@@ -110,7 +110,7 @@ def describe_deals(deal_outcomes: pl.LazyFrame, deal_incentives: pl.LazyFrame) -
         .join(periods, on=["opportunity_id", "rep_id"], how="left")
         .with_columns(
             period=pl.coalesce(_c("period_start").dt.to_string("%Y-%m-%d"), "cohort_quarter"),
-            days_to_end_bin=pl.when(_c("days_to_period_end").is_not_null()).then(bins),
+            days_to_end_bin=pl.when(_c("days_to_period_end").is_not_null()).then(bins.cast(pl.String)),
         )
     )
     # eight decimals as whole numbers: a sum that no order of rows can change

@@ -140,11 +140,17 @@ def number_levels(values: pl.Series) -> tuple[list[str], Ints, Floats]:
 
     Null is a level of its own.
     """
-    text = values.cast(pl.String).fill_null("unknown")
-    levels = text.unique().sort()
-    level = text.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).to_numpy()
-    marks = np.eye(len(levels))[:, 1:]
-    return [f"{values.name}={name}" for name in levels[1:]], level, marks
+    dtype = values.dtype
+    if not isinstance(dtype, pl.Enum):
+        text = values.cast(pl.String)
+        dtype = pl.Enum(text.drop_nulls().unique().sort())
+        values = text.cast(dtype)
+    words = [*dtype.categories.to_list(), "unknown"]
+    code = values.to_physical().cast(pl.Int64).fill_null(len(words) - 1).to_numpy()
+    there = np.flatnonzero(np.bincount(code, minlength=len(words)))
+    levels = sorted({words[k] for k in there})
+    place = np.array([levels.index(words[k]) if k in there else 0 for k in range(len(words))])
+    return [f"{values.name}={name}" for name in levels[1:]], place[code], np.eye(len(levels))[:, 1:]
 
 
 def mark_levels(values: pl.Series) -> tuple[list[str], Floats]:
