@@ -13,7 +13,7 @@ group for all rows makes an ordinary Poisson regression.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -120,7 +120,7 @@ def fit_poisson(
     keep = [j for j in range(len(names)) if j not in lost]
     kept = tuple(names[j] for j in keep)
     model = replace(whole, x=x.keep(keep))
-    coefficients = model.climb(steps, kept, reach[keep])
+    coefficients = climb(model.derive, steps, kept, reach[keep])
     _, information, log_likelihood = model.derive(coefficients)
     clusters = np.unique(cluster, return_inverse=True)[1].astype(np.int64)
     count = int(clusters.max()) + 1
@@ -227,28 +227,41 @@ class _Concentrated:
         with np.errstate(divide="ignore"):
             return float((y * np.log(expected[hit]) - gammaln(y + 1)).sum() - self.totals.sum())
 
-    def climb(self, steps: int, names: tuple[str, ...], reach: Floats) -> Floats:
-        """Newton's method, halving a step that does not rise; `reach` is the range of each covariate."""
-        coefficients = np.zeros(steps + len(names))
-        if not coefficients.size:
-            return coefficients
-        reach = np.concatenate([np.ones(steps), reach])
-        score, information, height = self.derive(coefficients)
-        for _ in range(_PASSES):
-            step = solve_step(information, score)
-            decrement, share = float(step @ score), 1.0
-            while True:
-                score, information, reached = self.derive(coefficients + share * step)
-                if reached >= height - 1e-9 * abs(height) or share < 1e-6:
-                    break
-                share /= 2
-            coefficients, height = coefficients + share * step, reached
-            far = np.abs(coefficients) * reach > _DIVERGED
-            if decrement < _SETTLED or np.any(far):
-                break
-        else:
-            far = np.ones(coefficients.size, dtype=bool)
-        if np.any(far):
-            named = zip(names, far[steps:], strict=True)
-            raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+
+def climb(
+    derive: Callable[[Floats], tuple[Floats, Floats, float]], steps: int, names: Sequence[str], reach: Floats
+) -> Floats:
+    """Newton's method, halving a step that does not rise.
+
+    Args:
+        derive: score, information and log-likelihood at coefficients.
+        steps: coefficients that stand before those of the covariates.
+        names: of the covariates.
+        reach: range of each covariate.
+
+    Raises:
+        EstimationError: `separated`.
+    """
+    coefficients = np.zeros(steps + len(names))
+    if not coefficients.size:
         return coefficients
+    reach = np.concatenate([np.ones(steps), reach])
+    score, information, height = derive(coefficients)
+    for _ in range(_PASSES):
+        step = solve_step(information, score)
+        decrement, share = float(step @ score), 1.0
+        while True:
+            score, information, reached = derive(coefficients + share * step)
+            if reached >= height - 1e-9 * abs(height) or share < 1e-6:
+                break
+            share /= 2
+        coefficients, height = coefficients + share * step, reached
+        far = np.abs(coefficients) * reach > _DIVERGED
+        if decrement < _SETTLED or np.any(far):
+            break
+    else:
+        far = np.ones(coefficients.size, dtype=bool)
+    if np.any(far):
+        named = zip(names, far[steps:], strict=True)
+        raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+    return coefficients

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from scipy.special import chdtrc, gammaln
 
-from assets.methods.clusters import Floats, Ints, sum_by_cluster
+from assets.methods.clusters import FEW_CLUSTERS, Floats, Ints, sum_by_cluster
 from assets.methods.design import Design
+from assets.methods.partial_sums import fit_moments, lay_out_moments
 from assets.methods.poisson import PoissonFit, fit_poisson
+
+_MANY_PAIRS: Final = 8
+"""More pairs of an event and a member of its risk set than this for each row, and running sums over the strata are less work."""
 
 
 def fit_stratified_cox(
@@ -47,8 +52,13 @@ def fit_stratified_cox(
     Raises:
         EstimationError: as `fit_poisson`.
     """
+    x = Design.of(x)
+    if not entry.any() and np.unique(cluster).size >= FEW_CLUSTERS:
+        moments = lay_out_moments(x, exit_, event, stratum, cluster)
+        if moments.pairs > _MANY_PAIRS * cluster.size:
+            return fit_moments(moments, names)
     row, group, chosen, weight = expand_risk_sets(entry, exit_, event, stratum)
-    fit = fit_poisson(Design.of(x).take(row), chosen, weight, group, cluster[row], names)
+    fit = fit_poisson(x.take(row), chosen, weight, group, cluster[row], names)
     # what a Poisson likelihood has and a partial likelihood has not
     more = float((chosen * np.log(weight) - gammaln(chosen + 1)).sum()) - fit.groups
     return replace(fit, log_likelihood=fit.log_likelihood - more)
