@@ -191,10 +191,13 @@ def _add_exposure(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> 
 def _summarise_by_deal(
     groups: Groups, rows: pl.DataFrame, summary: Callable[[pl.LazyFrame], pl.LazyFrame]
 ) -> pl.DataFrame:
-    """As `Groups.summarise`, for rows that name a deal by its place."""
-    codes = {name: code.gather(rows["deal"]) for name, code in groups.codes.items()}
-    regrouped = Groups(groups.cells, codes)
-    return regrouped.name(regrouped.summarise(rows, summary))
+    """As `Groups.summarise`, for rows that name a deal by its place, with `dimension` and `value` in place of `cell`."""
+    return groups.name(_regroup(groups, rows).summarise(rows, summary))
+
+
+def _regroup(groups: Groups, rows: pl.DataFrame) -> Groups:
+    """The groups of rows that name a deal by its place."""
+    return Groups(groups.cells, {name: code.gather(rows["deal"]) for name, code in groups.codes.items()})
 
 
 def _count_people(groups: Groups, deals: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
@@ -232,25 +235,35 @@ def _bound_by_seller(
 ) -> pl.DataFrame:
     """Limits of the rates over all periods with whole sellers drawn."""
     sellers = deals["cluster"]
-    time = slices.select("deal", "day_units", sellers.gather(slices["deal"]).alias("seller"))
+    # a deal's days as one row, and cells and categories as numbers: there are as many pairs as cells, sellers and categories
+    time = slices.group_by("deal").agg(_c("day_units").sum())
+    time = time.with_columns(sellers.gather(time["deal"]).alias("seller"))
     said = complaints.select("deal", "category", sellers.gather(complaints["deal"]).alias("seller"))
-    days = _summarise_by_deal(
-        groups, time, lambda part: part.group_by("cell", "seller").agg(_c("day_units").sum())
-    ).with_columns((_c("day_units") * _MILLIDAYS // UNITS_PER_DAY).alias("millidays"))
-    counted = _summarise_by_deal(
-        groups, said, lambda part: part.group_by("cell", "seller", "category").agg(complaints=pl.len())
-    ).pipe(_with_all, "category")
-    counted = counted.group_by("dimension", "value", "seller", "category").agg(_c("complaints").sum())
-    group = ["dimension", "value"]
-    categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()]).to_frame()
-    pairs = (
-        days.join(categories, how="cross")
-        .join(counted, on=[*group, "seller", "category"], how="left")
-        .with_columns(_c("complaints").fill_null(0))
-        .sort(*group, "category", "seller")
+    days = _regroup(groups, time).summarise(
+        time, lambda part: part.group_by("cell", "seller").agg(_c("day_units").sum())
     )
-    keys = pairs.select(*group, "category").unique(maintain_order=True).with_row_index("place")
-    placed = pairs.join(keys, on=[*group, "category"], how="left", maintain_order="left")
+    millidays = (_c("day_units") * _MILLIDAYS // UNITS_PER_DAY).alias("millidays")
+    counted = _regroup(groups, said).summarise(
+        said, lambda part: part.group_by("cell", "seller", "category").agg(complaints=pl.len())
+    )
+    categories = pl.concat([pl.Series("category", [ALL]), complaints["category"].unique().sort()])
+    words = pl.Enum(categories)
+    pair = ["cell", "category", "seller"]
+    counted = (
+        counted.pipe(_with_all, "category")
+        .with_columns(_c("category").cast(words))
+        .group_by(pair)
+        .agg(_c("complaints").sum())
+    )
+    placed = (
+        days.select("cell", "seller", millidays)
+        .join(categories.cast(words).to_frame(), how="cross")
+        .join(counted, on=pair, how="left")
+        .with_columns(_c("complaints").fill_null(0))
+        .sort(pair)
+    )
+    keys = placed.select("cell", "category").unique(maintain_order=True).with_row_index("place")
+    placed = placed.join(keys, on=["cell", "category"], how="left", maintain_order="left")
     low, high = bound_ratios(
         placed["seller"].cast(pl.Int64).to_numpy(),
         placed["place"].cast(pl.Int64).to_numpy(),
@@ -261,8 +274,10 @@ def _bound_by_seller(
     )
     per = _MILLIDAYS * DAYS_PER_MONTH * 1000
     limits = {"rate_per_1000_seller_lo": low * per, "rate_per_1000_seller_hi": high * per}
-    return keys.drop("place").with_columns(
-        pl.lit(ALL).alias("period"), *(pl.Series(n, v).fill_nan(None) for n, v in limits.items())
+    return groups.name(keys.drop("place")).with_columns(
+        _c("category").cast(pl.String),
+        pl.lit(ALL).alias("period"),
+        *(pl.Series(n, v).fill_nan(None) for n, v in limits.items()),
     )
 
 

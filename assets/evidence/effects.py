@@ -162,7 +162,7 @@ def _describe_sample(panel: Panel, exposure: Exposure) -> set[Caution]:
     ).filter(_c(exposure.column).is_not_null())
     x = _c(exposure.column).cast(pl.Float64)
     cells = (
-        rows.with_columns(_high=x > x.median(), segment=_c("segment").fill_null(""))
+        rows.with_columns(_high=x > x.median(), segment=_c("segment").cast(pl.String).fill_null(""))
         .group_by("segment", "_high")
         .agg(events=_c("_events").sum(), risk=_c("_risk").sum(), n=pl.len())
         .sort("segment", "_high")

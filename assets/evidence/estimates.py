@@ -20,13 +20,14 @@ from assets.methods.clusters import (
     FEW_CLUSTERS,
     Floats,
     Inference,
+    Ints,
     bootstrap_scores,
     describe_influence,
     infer,
 )
-from assets.methods.design import EstimationError, check_rank
-from assets.methods.hazard import HazardFit, expand_steps, fit_hazard
-from assets.methods.poisson import PoissonFit, fit_poisson, mark_levels
+from assets.methods.design import Design, EstimationError, check_rank, cross_cells
+from assets.methods.hazard import Chunk, HazardFit, fit_hazard
+from assets.methods.poisson import PoissonFit, fit_poisson, number_levels
 from assets.methods.risk_sets import fit_stratified_cox
 from expectations.cautions import Caution
 
@@ -98,19 +99,17 @@ def estimate_effect(
     sizes = replace(sizes, estimator=_name_estimator(outcome, specification, sizes.event_share))
     if sizes.events < MIN_EVENTS:
         return _without(sizes, Caution.FEW_EVENTS)
-    names, controls = _mark(rows, specification)
-    design = np.column_stack([controls, x])
+    names, design = _lay_out(rows, specification, x)
     try:
         if specification.level < 2 and not outcome.repeats:
-            found, clusters = _fit_cloglog(panel, design, [*names, _EXPOSURE], cluster)
+            found, clusters = _fit_cloglog(panel, design, names, cluster)
             return _with(sizes, found, clusters, sizes.n, sizes.events)
-        group = number_words(_group(rows, specification))
+        group = _number_groups(rows, specification, cluster)
         if _compares_times(outcome, specification, sizes.event_share):
             lasted, happened = panel.risk.sum(axis=1), panel.events.sum(axis=1)
-            nothing = np.zeros(sizes.n)
-            fit = fit_stratified_cox(design, nothing, lasted, happened, group, cluster, [*names, _EXPOSURE])
+            fit = fit_stratified_cox(design, np.zeros(sizes.n), lasted, happened, group, cluster, names)
         else:
-            fit = fit_poisson(design, panel.events, panel.risk, group, cluster, [*names, _EXPOSURE])
+            fit = fit_poisson(design, panel.events, panel.risk, group, cluster, names)
         n = int((np.bincount(group, weights=panel.events.sum(axis=1))[group] > 0).sum())
         place, clusters = fit.place(_EXPOSURE), fit.scores.shape[0]
         if fit.events < MIN_EVENTS:
@@ -121,11 +120,13 @@ def estimate_effect(
 
 
 def _keep_known(panel: Panel, exposure: Exposure, specification: Specification) -> Panel:
-    """Rows with every number that the specification needs."""
+    """Rows with every number that the specification needs, and of their facts those that it uses."""
     needed = [exposure.column, *specification.shared, *_numbers(panel.rows, specification)]
     if specification.placebo == "future_plan":
-        needed.append("next_emcr")
-    return panel.take(panel.rows.select(pl.all_horizontal(_c(n).is_not_null() for n in needed)).to_series())
+        needed += ["next_emcr", "emcr"]
+    facts = dict.fromkeys(["rep_id", "account_id", "period", *needed, *specification.controls])
+    known = panel.rows.select(pl.all_horizontal(_c(n).is_not_null() for n in needed)).to_series()
+    return replace(panel, rows=panel.rows.select(*facts)).take(known)
 
 
 def _keep_telling(panel: Panel, specification: Specification) -> Panel:
@@ -133,17 +134,23 @@ def _keep_telling(panel: Panel, specification: Specification) -> Panel:
 
     A level with fewer than `MIN_LEVEL_ROWS` rows, or without an event, has none that can be told and compares nobody.
     """
-    for name in (*specification.shared, *specification.controls):
-        if name not in _numbers(panel.rows, specification):
-            seen = panel.rows.select(_c(name), _events=pl.Series(panel.events.sum(axis=1)))
-            tells = (pl.len().over(name) >= MIN_LEVEL_ROWS) & (_c("_events").sum().over(name) > 0)
-            panel = panel.take(seen.select(tells).to_series())
-    return panel
+    events = panel.events.sum(axis=1)
+    kept = np.ones(events.size, dtype=bool)
+    for name in _levels(panel.rows, specification):
+        _, level, _ = number_levels(panel.rows[name])
+        tells = np.bincount(level, weights=kept) >= MIN_LEVEL_ROWS
+        kept &= (tells & (np.bincount(level, weights=events * kept) > 0))[level]
+    return panel.take(pl.Series(kept))
 
 
 def _numbers(rows: pl.DataFrame, specification: Specification) -> list[str]:
     """Controls that enter as numbers; the others, and all shared effects, enter level by level."""
     return [c for c in specification.controls if rows.schema[c].is_numeric()]
+
+
+def _levels(rows: pl.DataFrame, specification: Specification) -> list[str]:
+    numbers = _numbers(rows, specification)
+    return [name for name in (*specification.shared, *specification.controls) if name not in numbers]
 
 
 def _measure(rows: pl.DataFrame, exposure: Exposure, specification: Specification) -> Floats:
@@ -158,62 +165,57 @@ def _measure(rows: pl.DataFrame, exposure: Exposure, specification: Specificatio
     return np.asarray(x, dtype=np.float64)
 
 
-def _mark(rows: pl.DataFrame, specification: Specification) -> tuple[list[str], Floats]:
-    names: list[str] = []
-    columns: list[Floats] = []
-    for name in (*specification.shared, *specification.controls):
-        if name in _numbers(rows, specification):
-            names.append(name)
-            columns.append(rows[name].cast(pl.Float64).to_numpy()[:, None])
-        else:
-            levels, marks = mark_levels(rows[name])
-            names += levels
-            columns.append(marks)
+def _lay_out(rows: pl.DataFrame, specification: Specification, x: Floats) -> tuple[list[str], Design]:
+    """A constant, the controls, and last the exposure, with their names."""
+    names, parts = ["constant"], [(np.zeros(x.size, dtype=np.int64), np.ones((1, 1)))]
+    for name in _levels(rows, specification):
+        levels, level, marks = number_levels(rows[name])
+        names += levels
+        parts.append((level, marks))
+    numbers = _numbers(rows, specification)
     if specification.placebo == "future_plan":
-        names.append("own exposure")
-        columns.append(rows["emcr"].to_numpy()[:, None])
-    return names, np.concatenate([np.zeros((rows.height, 0)), *columns], axis=1)
+        numbers.append("emcr")
+    columns = [*(rows[name].cast(pl.Float64).to_numpy() for name in numbers), x]
+    return [*names, *numbers, _EXPOSURE], Design(*cross_cells(parts), np.column_stack(columns))
 
 
-def _group(rows: pl.DataFrame, specification: Specification) -> pl.Series:
-    by = {
-        "": pl.lit("all"),
-        "seller": _c("rep_id"),
-        "seller_period": pl.concat_str("rep_id", "period", separator=" "),
-    }
-    return rows.with_columns(_group=by[specification.absorbed])["_group"]
+def _number_groups(rows: pl.DataFrame, specification: Specification, seller: Ints) -> Ints:
+    """(n,) number of the absorbed effect."""
+    if not specification.absorbed:
+        return np.zeros(seller.size, dtype=np.int64)
+    if specification.absorbed == "seller":
+        return seller
+    period = number_words(rows["period"])
+    return _renumber(seller * (int(period.max()) + 1) + period)
 
 
-def number_words(words: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def number_words(words: pl.Series) -> Ints:
     """Place of each word among the sorted distinct ones."""
-    return words.rank("dense").cast(pl.Int64).to_numpy() - 1
+    if words.dtype != pl.Enum:
+        words = words.cast(pl.Enum(words.unique().sort()))
+    return _renumber(words.to_physical().cast(pl.Int64).to_numpy())
 
 
-def _fit_cloglog(
-    panel: Panel, design: Floats, names: list[str], cluster: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> tuple[Inference, int]:
+def _renumber(codes: Ints) -> Ints:
+    there = np.bincount(codes) > 0
+    return (np.cumsum(there) - 1)[codes]
+
+
+def _fit_cloglog(panel: Panel, design: Design, names: list[str], cluster: Ints) -> tuple[Inference, int]:
     # a step in which nobody or everybody has the event has an infinitely small or large hazard and compares nobody
     at_risk, hit = (panel.planned > 0).sum(axis=0), panel.events.sum(axis=0)
     used = (hit > 0) & (hit < at_risk)
-    events, planned = panel.events[:, used], panel.planned[:, used]
-    steps = [f"step {k}" for k in range(1, events.shape[1])]
-    columns = ["constant", *steps, *names]
-    clusters = int(cluster.max()) + 1
-    keep = _independent(design)
-    kept = [*range(1 + len(steps)), *(1 + len(steps) + j for j in keep)]
-    if design.shape[1] - 1 not in keep:
+    steps = [f"step {k}" for k in range(1, int(used.sum()))]
+    lost = check_rank(design.cross(np.ones(cluster.size)))
+    if design.width - 1 in lost:
         raise EstimationError("rank_deficient", (_EXPOSURE,))
-    fit = fit_hazard(
-        lambda: expand_steps(design[:, keep], events, planned, cluster), [columns[j] for j in kept], clusters
+    keep = [j for j in range(design.width) if j not in lost]
+    rows = Chunk(
+        design.keep(keep), panel.events[:, used], np.ones(cluster.size), panel.planned[:, used], cluster
     )
-    return _infer(fit, len(kept) - 1), fit.scores.shape[0]
-
-
-def _independent(design: Floats) -> list[int]:
-    """Columns that are no sum of a constant and columns before them."""
-    whole = np.column_stack([np.ones(design.shape[0]), design])
-    lost = {j - 1 for j in check_rank(whole.T @ whole)}
-    return [j for j in range(design.shape[1]) if j not in lost]
+    columns = [*steps, *(names[j] for j in keep)]
+    fit = fit_hazard(lambda: [rows], columns, int(cluster.max()) + 1)
+    return _infer(fit, len(columns) - 1), fit.scores.shape[0]
 
 
 def _infer(fit: HazardFit | PoissonFit, place: int) -> Inference:

@@ -85,7 +85,8 @@ def estimate_lags(feedback_hops: pl.LazyFrame, deal_outcomes: pl.LazyFrame, comp
         on="opportunity_id",
         how="left",
     )
-    rows = items.collect()
+    # in the order of the waits, so that no dimension has to sort them again
+    rows = items.collect().sort("days")
     known = rows.select(d.value.is_not_null().any().alias(d.name) for d in OF_ITEMS).row(0, named=True)
     groups = group_rows(rows, [*dimensions, *(d for d in OF_ITEMS if known[d.name])])
     rows = rows.select(
@@ -169,7 +170,9 @@ def describe_lags(rows: pl.LazyFrame, by: list[str]) -> pl.LazyFrame:
     # times are moments, so the steps are nearly as many as the rows: they are made once for all that is read from them
     km = fit_kaplan_meier(rows.filter(~captured), by, duration="days", event="is_left").collect().lazy()
     in_business = fit_kaplan_meier(rows.filter(~captured), by, duration="business_days", event="is_left")
-    steps = fit_cumulative_incidence(rows.filter(~captured), by, duration="days", causes=(LEFT,))
+    steps = fit_cumulative_incidence(
+        rows.filter(~captured), by, duration="days", causes=(LEFT,), horizons=(30, 90)
+    )
     ends = ("", "_lo", "_hi")
     shares = read_horizons(steps.drop("cause").collect().lazy(), by, (30, 90)).collect().lazy()
     medians = ["quantile", "quantile_lo", "quantile_hi"]
@@ -217,6 +220,7 @@ def _describe(rows: pl.LazyFrame) -> pl.LazyFrame:
 def _standardise(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     """Share within 90 days that each group would have with everybody's mix of segments, hop by hop; not for `captured`."""
     by = ["cell", "hop"]
+    within = [*by, "segment"]
     waiting = rows.filter(_c("hop") != "captured")
     kept = Groups(
         groups.cells, {name: code.filter(rows["hop"] != "captured") for name, code in groups.codes.items()}
@@ -224,10 +228,8 @@ def _standardise(rows: pl.DataFrame, groups: Groups) -> pl.DataFrame:
     weights = waiting.group_by("hop", "segment").agg(weight=pl.len().cast(pl.Int64))
 
     def leave(part: pl.LazyFrame) -> pl.LazyFrame:
-        steps = fit_cumulative_incidence(part, [*by, "segment"], duration="days", causes=(LEFT,)).drop(
-            "cause"
-        )
-        return read_horizons(steps, [*by, "segment"], (90,))
+        steps = fit_cumulative_incidence(part, within, duration="days", causes=(LEFT,), horizons=(90,))
+        return read_horizons(steps.drop("cause"), within, (90,))
 
     by_segment = kept.summarise(waiting, leave).select(*by, "segment", captured_90d="incidence")
     return standardise(by_segment, weights, by, ["segment"], ["captured_90d"])

@@ -69,10 +69,17 @@ class Panel:
     def take(self, which: pl.Series) -> Panel:
         """The rows for which `which` (Boolean) holds."""
         kept = which.fill_null(value=False)
+        if kept.all():
+            return self
         mask = kept.to_numpy()
-        return Panel(
-            self.rows.filter(kept), self.events[mask], self.risk[mask], self.planned[mask], self.mature_share, self.noun
-        )  # fmt: skip
+        risk = self.risk[mask]
+        return replace(
+            self,
+            rows=self.rows.filter(kept),
+            events=self.events[mask],
+            risk=risk,
+            planned=risk if self.planned is self.risk else self.planned[mask],
+        )
 
     def of_owners(self) -> Panel:
         """The same rows as of who looked after the customer: the owner in the seller's place, and the quarter it was said in."""
@@ -103,7 +110,7 @@ def describe_deals(deal_outcomes: pl.LazyFrame, deal_incentives: pl.LazyFrame) -
         .join(periods, on=["opportunity_id", "rep_id"], how="left")
         .with_columns(
             period=pl.coalesce(_c("period_start").dt.to_string("%Y-%m-%d"), "cohort_quarter"),
-            days_to_end_bin=pl.when(_c("days_to_period_end").is_not_null()).then(bins),
+            days_to_end_bin=pl.when(_c("days_to_period_end").is_not_null()).then(bins.cast(pl.String)),
         )
     )
     # eight decimals as whole numbers: a sum that no order of rows can change
@@ -164,7 +171,10 @@ def _lay_out(
 
 
 def _keep_facts(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(name for name in _FACTS if name in rows.columns)
+    """What a specification may ask for; words as numbers in their order, which are filtered, compared and counted sooner."""
+    facts = rows.select(name for name in _FACTS if name in rows.columns)
+    words = facts.select(pl.col(pl.String))
+    return facts.with_columns(word.cast(pl.Enum(word.drop_nulls().unique().sort())) for word in words)
 
 
 def _follow_churn(deals: pl.LazyFrame, horizon: int) -> Panel | None:

@@ -1,11 +1,11 @@
 """Time to an event in steps: the complementary log-log hazard, clustered, fitted from sums that add up over partitions.
 
-    P(event in a step | at risk) = 1 - exp(-exp(x'b + offset))
+    P(event in step k | at risk) = 1 - exp(-risk_k exp(t_k + x'b))
 
 which is the proportional-hazards model seen at the ends of steps (Prentice and Gloeckler 1978): exp(b) is a hazard ratio,
-whatever the width of the steps, when the offset is the logarithm of the time at risk. Newton's method on the observed
-information; every pass over the data keeps only X'WX, X'u and, the last one, scores per cluster. Equal rows may be given
-once with their number of trials and events. Which rows are at risk is not decided here.
+whatever the width of the steps. A person who is followed through several steps, each with its own baseline t_k, stays one
+row. Newton's method on the observed information; every pass over the data keeps only X'WX, X'u and, the last one, scores
+per cluster. Equal rows may be given once with their number of trials and events. Which rows are at risk is not decided here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from assets.methods.clusters import FEW_CLUSTERS, Floats, Ints, cluster_covariance, sum_by_cluster
-from assets.methods.design import EstimationError, check_rank, cross_products, predict, solve_step
+from assets.methods.design import Design, EstimationError, check_rank, solve_step
 
 BLOCK_ROWS: Final = 1 << 16
 """Rows are always added up in blocks of this many, wherever the chunks end: the pieces a panel comes in change no bit."""
@@ -36,20 +36,20 @@ _DIVERGED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a panel; arrays of length n.
+    """Some rows of a panel.
 
     Attributes:
-        x: (n, p) covariates, the constant among them.
-        events: events among the trials, 0 to `trials`.
-        trials: persons at risk that the row stands for.
-        offset: logarithm of the time at risk in the step, 0 for a whole one.
-        cluster: number of the row's cluster, from 0.
+        x: n rows of covariates, the constant among them.
+        events: (n, K) events in each step, 0 to `trials`.
+        trials: (n,) persons that the row stands for.
+        risk: (n, K) time at risk in each step as it would have been without an event, 0 for none; 1 for a whole step.
+        cluster: (n,) number of the row's cluster, from 0.
     """
 
-    x: Floats
+    x: Design
     events: Floats
     trials: Floats
-    offset: Floats
+    risk: Floats
     cluster: Ints
 
 
@@ -58,14 +58,14 @@ class HazardFit:
     """A fitted hazard.
 
     Attributes:
-        names: (p,) covariates.
+        names: (p,) steps after the first, then covariates.
         coefficients: (p,) log hazard ratios.
         information: (p, p) observed information.
         scores: (G, p) score of each cluster with rows at the maximum.
         by_cluster: (G, p, p) information of each of them where they are few, else (0, p, p).
         covariance: (p, p) cluster-robust.
         log_likelihood: at the maximum, up to the binomial coefficients.
-        n: trials.
+        n: trials, each counted once per step with time at risk.
         events: events.
     """
 
@@ -93,7 +93,7 @@ def fit_hazard(chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clus
 
     Args:
         chunks: gives the panel once per call, in pieces of any size, always in the same order of rows.
-        names: of the columns of `x`.
+        names: of the steps after the first, then of the columns of `x`.
         clusters: number of clusters.
 
     Raises:
@@ -120,12 +120,13 @@ def fit_hazard(chunks: Callable[[], Iterable[Chunk]], names: Sequence[str], clus
     log_likelihood = 0.0
     for block in reblock(chunks()):
         u, w, likelihood = _derivatives(block, coefficients)
-        scores += sum_by_cluster(block.x * u[:, None], block.cluster, clusters)
+        steps = sum_by_cluster(u[:, 1:], block.cluster, clusters)
+        scores += np.concatenate([steps, block.x.sum_by(u.sum(axis=1), block.cluster, clusters)], axis=1)
         seen[block.cluster] = True
-        information += cross_products(block.x * w[:, None], block.x)
+        information += _cross(block.x, w)
         for place in range(by_cluster.shape[0]):
             own = block.cluster == place
-            by_cluster[place] += (block.x[own] * w[own, None]).T @ block.x[own]
+            by_cluster[place] += _cross(block.x.take(own), w[own])
         log_likelihood += likelihood
     n = int(survey.n)
     return HazardFit(
@@ -140,18 +141,18 @@ def collapse_rows(
     cluster: str,
     *,
     events: str = "event",
-    offset: str = "offset",
+    risk: str = "risk",
 ) -> pl.LazyFrame:
     """Equal rows of a panel as one, with `trials` and `events`, in a fixed order: nothing is lost, sums are whole numbers.
 
     Args:
-        panel: one row per person and step: `covariates`, `cluster`, `events` (Boolean or 0/1), `offset`.
-        covariates: columns whose values make a cell, with the offset.
+        panel: one row per person and step: `covariates`, `cluster`, `events` (Boolean or 0/1), `risk`.
+        covariates: columns whose values make a cell, with the time at risk.
         cluster: column of the cluster, part of the cell.
         events: whether the step ended in the event.
-        offset: logarithm of the time at risk.
+        risk: time at risk in the step.
     """
-    keys = [cluster, *covariates, offset]
+    keys = [cluster, *covariates, risk]
     return (
         panel.group_by(keys)
         .agg(trials=pl.len().cast(pl.Int64), events=pl.col(events).cast(pl.Int64).sum())
@@ -180,7 +181,7 @@ def reblock(chunks: Iterable[Chunk], rows: int = BLOCK_ROWS) -> Iterator[Chunk]:
 def _cut(chunk: Chunk, first: int, last: int) -> Chunk:
     part = slice(first, last)
     return Chunk(
-        chunk.x[part], chunk.events[part], chunk.trials[part], chunk.offset[part], chunk.cluster[part]
+        chunk.x.take(part), chunk.events[part], chunk.trials[part], chunk.risk[part], chunk.cluster[part]
     )
 
 
@@ -188,10 +189,10 @@ def _join(parts: list[Chunk]) -> Chunk:
     if len(parts) == 1:
         return parts[0]
     return Chunk(
-        np.concatenate([p.x for p in parts]),
+        Design.join([p.x for p in parts]),
         np.concatenate([p.events for p in parts]),
         np.concatenate([p.trials for p in parts]),
-        np.concatenate([p.offset for p in parts]),
+        np.concatenate([p.risk for p in parts]),
         np.concatenate([p.cluster for p in parts]),
     )
 
@@ -208,12 +209,12 @@ class _Survey:
 
     def add(self, block: Chunk) -> None:
         """Count a block; keep it if its turn has come, and every other one of those kept when there are too many."""
-        self.n += float(block.trials.sum())
+        persons = (block.risk > 0) * block.trials[:, None]
+        self.n += float(persons.sum())
         self.events += float(block.events.sum())
-        self.exposure += float((block.trials * np.exp(block.offset)).sum())
-        weighted = block.x * block.trials[:, None]
-        self.gram += cross_products(weighted, block.x)
-        self.total += weighted.sum(axis=0)
+        self.exposure += float((block.trials[:, None] * block.risk).sum())
+        self.gram += _cross(block.x, persons)
+        self.total += _total(block.x, persons)
         if self._blocks % self._stride == 0:
             self.sample.append(block)
         self._blocks += 1
@@ -244,8 +245,8 @@ def _climb(
         information, score = np.zeros((width, width)), np.zeros(width)
         for block in blocks():
             u, w, _ = _derivatives(block, coefficients, likelihood=False)
-            information += cross_products(block.x * w[:, None], block.x)
-            score += cross_products(block.x, u[:, None])[:, 0]
+            information += _cross(block.x, w)
+            score += _total(block.x, u)
         step = solve_step(information, score)
         # Newton overshoots from far away: no step is longer than 2 in a covariate's own unit
         length = float((np.abs(step) * survey.spread()).max())
@@ -258,18 +259,33 @@ def _climb(
     raise EstimationError("separated", tuple(names))
 
 
+def _cross(x: Design, weight: Floats) -> Floats:
+    """(p, p) cross products of steps after the first and covariates, under weights (n, K)."""
+    later = weight[:, 1:]
+    steps = np.diag(later.sum(axis=0))
+    mixed = np.array([x.total(w) for w in later.T]).reshape(later.shape[1], x.width)
+    return np.block([[steps, mixed], [mixed.T, x.cross(weight.sum(axis=1))]])
+
+
+def _total(x: Design, weight: Floats) -> Floats:
+    """(p,) the same in one direction."""
+    return np.concatenate([weight[:, 1:].sum(axis=0), x.total(weight.sum(axis=1))])
+
+
 def _derivatives(
     block: Chunk, coefficients: Floats, *, likelihood: bool = True
 ) -> tuple[Floats, Floats, float]:
-    """First derivative and minus the second of each row's log-likelihood in the linear predictor, and the sum of it."""
-    linear = predict(block.x, coefficients)
-    linear += block.offset
-    hazard = np.exp(np.minimum(linear, 30.0, out=linear), out=linear)
-    spared = (block.trials - block.events) * hazard
-    u, w = -spared, spared.copy()
-    log_likelihood = -float(spared.sum()) if likelihood else 0.0
+    """First derivative and minus the second of each row's and step's log-likelihood in the linear predictor, and the sum of it."""
+    steps = block.risk.shape[1] - 1
+    baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
+    linear = block.x.predict(coefficients[steps:])
+    hazard = block.risk * baseline
+    hazard *= np.exp(np.minimum(linear, 30.0, out=linear), out=linear)[:, None]
+    w = hazard * (block.trials[:, None] - block.events)
+    u = -w
+    log_likelihood = -float(w.sum()) if likelihood else 0.0
     # events are few, and only they need the expensive part
-    hit = np.flatnonzero(block.events)
+    hit = np.nonzero(block.events)
     e, y = hazard[hit], block.events[hit]
     odds = e / np.expm1(e)
     u[hit] += y * odds
@@ -277,32 +293,3 @@ def _derivatives(
     if likelihood:
         log_likelihood += float((y * np.log(-np.expm1(-e))).sum())
     return u, w, log_likelihood
-
-
-def expand_steps(
-    x: Floats, events: Floats, planned: Floats, cluster: Ints, *, rows: int = BLOCK_ROWS
-) -> Iterator[Chunk]:
-    """The panel of persons followed through steps, a few persons at a time: it is never held as a whole.
-
-    Args:
-        x: (n, p) covariates without a constant.
-        events: (n, K) whether the step ended in the event.
-        planned: (n, K) time the person would have been at risk in the step but for the event, 0 for none.
-        cluster: (n,) number of the cluster.
-        rows: persons at a time.
-
-    Yields:
-        Chunks with the columns: constant, steps after the first, covariates.
-    """
-    steps = planned.shape[1]
-    for first in range(0, cluster.size, rows):
-        part = slice(first, first + rows)
-        person, step = np.nonzero(planned[part] > 0)
-        marks = (step[:, None] == np.arange(1, steps)).astype(np.float64)
-        yield Chunk(
-            np.concatenate([np.ones((person.size, 1)), marks, x[part][person]], axis=1),
-            events[part][person, step],
-            np.ones(person.size),
-            np.log(planned[part][person, step]),
-            cluster[part][person],
-        )

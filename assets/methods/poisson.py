@@ -13,23 +13,23 @@ group for all rows makes an ordinary Poisson regression.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_matrix
 from scipy.special import gammaln
 
 from assets.methods.clusters import FEW_CLUSTERS, Flags, Floats, Ints, cluster_covariance, sum_by_cluster
-from assets.methods.design import EstimationError, check_rank, cross_products, predict, solve_step
+from assets.methods.design import Design, EstimationError, check_rank, cross_products, solve_step
 
 _SETTLED: Final = 1e-10  # Newton's decrement: the next step would move nothing that is printed
 _PASSES: Final = 100
 _DIVERGED: Final = (
     15.0  # a rate that differs by exp(15) over a covariate's range is no estimate but a separation
 )
-_BLOCK_ROWS: Final = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class PoissonFit:
 
 
 def fit_poisson(
-    x: Floats, events: Floats, risk: Floats, group: Ints, cluster: Ints, names: Sequence[str]
+    x: Design | Floats, events: Floats, risk: Floats, group: Ints, cluster: Ints, names: Sequence[str]
 ) -> PoissonFit:
     """Fit by maximum likelihood.
 
     Args:
-        x: (n, p) covariates without a constant. A column that is a sum of columns before it and the effects is dropped, so the
+        x: n rows of covariates, (n, p), without a constant. A column that is a sum of columns before it and the effects is dropped, so the
             exposure of interest stands last: when it is dropped, it does not vary where it would count.
         events: (n,) or (n, K) events >= 0 in each step.
         risk: of the same shape, time at risk in each step, 0 for none; the first step is the reference.
@@ -99,26 +99,32 @@ def fit_poisson(
     order = order[totals[group[order]] > 0]
     if order.size == 0:
         raise EstimationError("no_events", ())
-    events, risk, group, cluster, x = events[order], risk[order], group[order], cluster[order], x[order]
+    x = Design.of(x).take(order)
+    events, risk, group, cluster = events[order], risk[order], group[order], cluster[order]
     used = np.flatnonzero(events.sum(axis=0) > 0)  # a step without events has a rate of 0 and says nothing
     events, risk = events[:, used], risk[:, used]
     starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
-    place = np.repeat(np.arange(starts.size), np.diff(np.append(starts, group.size)))
+    lengths = np.diff(np.append(starts, group.size))
+    place = np.repeat(np.arange(starts.size), lengths)
+    size, reach = np.diag(x.cross(np.ones(order.size))) / order.size, x.measure_range()
+    # what a group has in common is in its effect; without it the sums of squares below lose no digits
+    shared = np.add.reduceat(x.numbers, starts, axis=0) / lengths[:, None]
+    x = replace(x, numbers=x.numbers - shared[place])
     whole = _Concentrated(x, events, risk, starts, place, np.add.reduceat(events.sum(axis=1), starts))
     steps = used.size - 1
 
     gram = whole.derive(np.zeros(steps + len(names)))[1][steps:, steps:]
     # a column that the effects explain is 0 only but for rounding, so it is held against its own size
-    size = (x**2).sum(axis=0) / x.shape[0] * whole.totals.sum()
-    lost = {*check_rank(gram), *np.flatnonzero(np.diag(gram) <= 1e-12 * size).tolist()}
+    nothing = np.diag(gram) <= 1e-12 * size * whole.totals.sum()
+    lost = {*check_rank(gram), *np.flatnonzero(nothing).tolist()}
     keep = [j for j in range(len(names)) if j not in lost]
     kept = tuple(names[j] for j in keep)
-    model = _Concentrated(x[:, keep], events, risk, starts, place, whole.totals)
-    coefficients = model.climb(steps, kept)
-    score, information, log_likelihood = model.derive(coefficients, by_row=True)
+    model = replace(whole, x=x.keep(keep))
+    coefficients = climb(model.derive, steps, kept, reach[keep])
+    _, information, log_likelihood = model.derive(coefficients)
     clusters = np.unique(cluster, return_inverse=True)[1].astype(np.int64)
     count = int(clusters.max()) + 1
-    scores = sum_by_cluster(score, clusters, count)
+    scores = model.score_by(coefficients, clusters, count)
     few = range(count if count < FEW_CLUSTERS else 0)
     parts = [model.inform(coefficients, clusters == place) for place in few]
     by_cluster = np.array(parts).reshape(len(few), *information.shape)
@@ -129,68 +135,76 @@ def fit_poisson(
     )  # fmt: skip
 
 
+def number_levels(values: pl.Series) -> tuple[list[str], Ints, Floats]:
+    """Names of all levels but the first in order, (n,) each row's level, (levels, levels - 1) columns of 0 and 1 that mark them.
+
+    Null is a level of its own.
+    """
+    dtype = values.dtype
+    if not isinstance(dtype, pl.Enum):
+        text = values.cast(pl.String)
+        dtype = pl.Enum(text.drop_nulls().unique().sort())
+        values = text.cast(dtype)
+    words = [*dtype.categories.to_list(), "unknown"]
+    code = values.to_physical().cast(pl.Int64).fill_null(len(words) - 1).to_numpy()
+    there = np.flatnonzero(np.bincount(code, minlength=len(words)))
+    levels = sorted({words[k] for k in there})
+    place = np.array([levels.index(words[k]) if k in there else 0 for k in range(len(words))])
+    return [f"{values.name}={name}" for name in levels[1:]], place[code], np.eye(len(levels))[:, 1:]
+
+
 def mark_levels(values: pl.Series) -> tuple[list[str], Floats]:
     """Names and (n, levels - 1) columns of 0 and 1 for all levels but the first in order; null is a level of its own."""
-    text = values.cast(pl.String).fill_null("unknown")
-    levels = text.unique().sort().to_list()[1:]
-    if not levels:
-        return [], np.zeros((len(text), 0))
-    return [f"{values.name}={level}" for level in levels], np.column_stack(
-        [(text == level).cast(pl.Float64).to_numpy() for level in levels]
-    )
+    names, level, marks = number_levels(values)
+    return names, marks[level]
 
 
 @dataclass(frozen=True, slots=True)
 class _Concentrated:
     """The concentrated likelihood; rows sorted by group, `starts` first row of each, `place` the group of each row."""
 
-    x: Floats
+    x: Design
     events: Floats
     risk: Floats
     starts: Ints
     place: Ints
     totals: Floats
 
-    def derive(self, coefficients: Floats, *, by_row: bool = False) -> tuple[Floats, Floats, float]:
-        """Score ((q,), or (n, q) by row), information (q, q) and log-likelihood; steps come before covariates."""
+    def derive(self, coefficients: Floats) -> tuple[Floats, Floats, float]:
+        """Score (q,), information (q, q) and log-likelihood; steps come before covariates."""
         expected, mean, share = self.expect(coefficients)
-        steps = share.shape[1]
         mass, later = expected.sum(axis=1), expected[:, 1:]
-        left = self.events.sum(axis=1) - mass
-        width = coefficients.size
-        information = np.zeros((width, width))
-        score = np.zeros((mass.size, width) if by_row else width)
-        for first in range(0, mass.size, _BLOCK_ROWS):
-            part = slice(first, first + _BLOCK_ROWS)
-            centred = self.x[part] - mean[self.place[part]]
-            information[steps:, steps:] += cross_products(centred * mass[part, None], centred)
-            information[:steps, steps:] += cross_products(later[part], centred)
-            if by_row:
-                score[part, steps:] = centred * left[part, None]
-            else:
-                score[steps:] += cross_products(centred, left[part, None])[:, 0]
-        information[steps:, :steps] = information[:steps, steps:].T
-        information[:steps, :steps] = np.diag(later.sum(axis=0)) - cross_products(
-            share * self.totals[:, None], share
+        weight = self.totals[:, None]
+        own = self.x.cross(mass) - cross_products(mean * weight, mean)
+        mixed = np.array([self.x.total(k) for k in later.T]).reshape(later.shape[1], self.x.width)
+        mixed -= cross_products(share * weight, mean)
+        steps = np.diag(later.sum(axis=0)) - cross_products(share * weight, share)
+        moved = (self.events[:, 1:] - later).sum(axis=0)
+        score = np.concatenate([moved, self.x.total(self.events.sum(axis=1) - mass)])
+        return score, np.block([[steps, mixed], [mixed.T, own]]), self._height(expected)
+
+    def score_by(self, coefficients: Floats, label: Ints, count: int) -> Floats:
+        """(count, q) scores summed by label of the rows."""
+        expected, mean, share = self.expect(coefficients)
+        left = self.events.sum(axis=1) - expected.sum(axis=1)
+        moved = sum_by_cluster(self.events[:, 1:] - expected[:, 1:], label, count)
+        # what is left of a group adds up to 0 over the group, not over those of it that are under one label
+        remains = csr_matrix((left, (label, self.place)), shape=(count, self.starts.size))
+        return np.concatenate(
+            [moved - remains @ share, self.x.sum_by(left, label, count) - remains @ mean], axis=1
         )
-        moved = self.events[:, 1:] - later
-        if by_row:
-            score[:, :steps] = moved - left[:, None] * share[self.place]
-        else:
-            score[:steps] = moved.sum(axis=0)
-        return score, information, self._height(expected)
 
     def expect(self, coefficients: Floats) -> tuple[Floats, Floats, Floats]:
         """(n, K) expected events, and by group the means that they give: (groups, p) of x, (groups, K - 1) of the later steps."""
         steps = self.risk.shape[1] - 1
         baseline = np.exp(np.concatenate([[0.0], coefficients[:steps]]))
-        linear = predict(self.x, coefficients[steps:])
+        linear = self.x.predict(coefficients[steps:])
         weight = np.exp(linear - np.maximum.reduceat(linear, self.starts)[self.place])
         expected = self.risk * baseline * weight[:, None]
         sums = np.add.reduceat(expected.sum(axis=1), self.starts)
         expected *= (self.totals / sums)[self.place, None]
         by_group = self.totals[:, None]
-        mean = np.add.reduceat(self.x * expected.sum(axis=1)[:, None], self.starts, axis=0) / by_group
+        mean = self.x.sum_within(expected.sum(axis=1), self.starts) / by_group
         share = np.add.reduceat(expected[:, 1:], self.starts, axis=0) / by_group
         return expected, mean, share
 
@@ -198,11 +212,12 @@ class _Concentrated:
         """(q, q) part of the information that some rows give; over all rows it adds up to the whole."""
         expected, mean, share = self.expect(coefficients)
         expected, place = expected[own], self.place[own]
+        centred = self.x.take(own).lay_out() - mean[place]
         steps = np.eye(expected.shape[1])[1:]
         information = np.zeros((coefficients.size, coefficients.size))
         # each step of a row is a point: which later step it is, and its covariates, less their means in the group
         for k in range(expected.shape[1]):
-            point = np.concatenate([steps[:, k] - share[place], self.x[own] - mean[place]], axis=1)
+            point = np.concatenate([steps[:, k] - share[place], centred], axis=1)
             information += cross_products(point * expected[:, k, None], point)
         return information
 
@@ -212,28 +227,41 @@ class _Concentrated:
         with np.errstate(divide="ignore"):
             return float((y * np.log(expected[hit]) - gammaln(y + 1)).sum() - self.totals.sum())
 
-    def climb(self, steps: int, names: tuple[str, ...]) -> Floats:
-        """Newton's method, halving a step that does not rise."""
-        coefficients = np.zeros(steps + len(names))
-        if not coefficients.size:
-            return coefficients
-        reach = np.concatenate([np.ones(steps), np.ptp(self.x, axis=0)])
-        score, information, height = self.derive(coefficients)
-        for _ in range(_PASSES):
-            step = solve_step(information, score)
-            decrement, share = float(step @ score), 1.0
-            while True:
-                score, information, reached = self.derive(coefficients + share * step)
-                if reached >= height - 1e-9 * abs(height) or share < 1e-6:
-                    break
-                share /= 2
-            coefficients, height = coefficients + share * step, reached
-            far = np.abs(coefficients) * reach > _DIVERGED
-            if decrement < _SETTLED or np.any(far):
-                break
-        else:
-            far = np.ones(coefficients.size, dtype=bool)
-        if np.any(far):
-            named = zip(names, far[steps:], strict=True)
-            raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+
+def climb(
+    derive: Callable[[Floats], tuple[Floats, Floats, float]], steps: int, names: Sequence[str], reach: Floats
+) -> Floats:
+    """Newton's method, halving a step that does not rise.
+
+    Args:
+        derive: score, information and log-likelihood at coefficients.
+        steps: coefficients that stand before those of the covariates.
+        names: of the covariates.
+        reach: range of each covariate.
+
+    Raises:
+        EstimationError: `separated`.
+    """
+    coefficients = np.zeros(steps + len(names))
+    if not coefficients.size:
         return coefficients
+    reach = np.concatenate([np.ones(steps), reach])
+    score, information, height = derive(coefficients)
+    for _ in range(_PASSES):
+        step = solve_step(information, score)
+        decrement, share = float(step @ score), 1.0
+        while True:
+            score, information, reached = derive(coefficients + share * step)
+            if reached >= height - 1e-9 * abs(height) or share < 1e-6:
+                break
+            share /= 2
+        coefficients, height = coefficients + share * step, reached
+        far = np.abs(coefficients) * reach > _DIVERGED
+        if decrement < _SETTLED or np.any(far):
+            break
+    else:
+        far = np.ones(coefficients.size, dtype=bool)
+    if np.any(far):
+        named = zip(names, far[steps:], strict=True)
+        raise EstimationError("separated", tuple(name for name, is_far in named if is_far))
+    return coefficients

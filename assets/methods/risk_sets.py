@@ -11,16 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from scipy.special import chdtrc, gammaln
 
-from assets.methods.clusters import Floats, Ints, sum_by_cluster
+from assets.methods.clusters import FEW_CLUSTERS, Floats, Ints, sum_by_cluster
+from assets.methods.design import Design
+from assets.methods.partial_sums import fit_moments, lay_out_moments
 from assets.methods.poisson import PoissonFit, fit_poisson
+
+_MANY_PAIRS: Final = 8
+"""More pairs of an event and a member of its risk set than this for each row, and running sums over the strata are less work."""
 
 
 def fit_stratified_cox(
-    x: Floats,
+    x: Design | Floats,
     entry: Floats,
     exit_: Floats,
     event: Floats,
@@ -31,7 +37,7 @@ def fit_stratified_cox(
     """Fit log hazard ratios by partial likelihood.
 
     Args:
-        x: (n, p) covariates, constant within the interval.
+        x: n rows of covariates, (n, p), constant within the interval.
         entry: (n,) start of the interval, not part of it.
         exit_: (n,) end of the interval, later than `entry`.
         event: (n,) 1 where the interval ends in the event.
@@ -46,8 +52,13 @@ def fit_stratified_cox(
     Raises:
         EstimationError: as `fit_poisson`.
     """
+    x = Design.of(x)
+    if not entry.any() and np.unique(cluster).size >= FEW_CLUSTERS:
+        moments = lay_out_moments(x, exit_, event, stratum, cluster)
+        if moments.pairs > _MANY_PAIRS * cluster.size:
+            return fit_moments(moments, names)
     row, group, chosen, weight = expand_risk_sets(entry, exit_, event, stratum)
-    fit = fit_poisson(x[row], chosen, weight, group, cluster[row], names)
+    fit = fit_poisson(x.take(row), chosen, weight, group, cluster[row], names)
     # what a Poisson likelihood has and a partial likelihood has not
     more = float((chosen * np.log(weight) - gammaln(chosen + 1)).sum()) - fit.groups
     return replace(fit, log_likelihood=fit.log_likelihood - more)
@@ -64,34 +75,32 @@ def expand_risk_sets(
         members.
     """
     order = np.lexsort((exit_, stratum))
-    bounds = np.flatnonzero(np.diff(stratum[order])) + 1
-    rows, groups, chosen, weights = [], [], [], []
-    number = 0
-    for members in np.split(order, bounds):
-        had = members[event[members] > 0]  # by time, ties in the order of the rows
-        if not had.size or members.size < 2:
-            continue
-        time = exit_[had]
-        first = np.searchsorted(time, time, side="left")
-        ties = np.searchsorted(time, time, side="right") - first
-        rank = np.arange(had.size) - first
-        at_risk = (entry[members] < time[:, None]) & (time[:, None] <= exit_[members])
-        which, who = np.nonzero(at_risk)
-        member = members[who]
-        is_tied = (exit_[member] == time[which]) & (event[member] > 0)
-        rows.append(member)
-        groups.append(which + number)
-        chosen.append(np.where(is_tied, (1 / ties)[which], 0.0))
-        weights.append(np.where(is_tied, 1 - (rank / ties)[which], 1.0))
-        number += had.size
-    if not rows:
-        nothing = np.zeros(0, dtype=np.int64)
-        return nothing, nothing, np.zeros(0), np.zeros(0)
+    stratum, time, entry, had = stratum[order], exit_[order], entry[order], event[order] > 0
+    changes = stratum[1:] != stratum[:-1]
+    starts = np.flatnonzero(np.append(order.size > 0, changes))
+    length = np.diff(np.append(starts, order.size))
+    of = np.repeat(np.arange(starts.size), length)
+    end = np.append(starts[1:], order.size)
+    # moments: rows of a stratum that leave together stand together, and those before them are gone
+    moments = np.flatnonzero(np.append(order.size > 0, changes | (time[1:] != time[:-1])))
+    at = np.repeat(np.arange(moments.size), np.diff(np.append(moments, order.size)))
+    ties = np.bincount(at, weights=had, minlength=moments.size).astype(np.int64)
+    events = np.flatnonzero(had & (length[of] > 1))  # by time, ties in the order of the rows
+    before: Ints = np.cumsum(had) - had
+    rank: Ints = before[events] - before[moments[at[events]]]
+    first = moments[at[events]]
+    size = end[of[events]] - first
+    which = np.repeat(np.arange(events.size), size)
+    place = np.arange(which.size) - np.repeat(np.cumsum(size) - size, size) + first[which]
+    there = entry[place] < time[events][which]
+    which, place = which[there], place[there]
+    is_tied = had[place] & (at[place] == at[events][which])
+    tied = ties[at[events]]
     return (
-        np.concatenate(rows),
-        np.concatenate(groups),
-        np.concatenate(chosen),
-        np.concatenate(weights),
+        order[place],
+        which,
+        np.where(is_tied, (1 / tied)[which], 0.0),
+        np.where(is_tied, 1 - (rank / tied)[which], 1.0),
     )
 
 

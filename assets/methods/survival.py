@@ -7,13 +7,14 @@ Valsecchi (1995, chapter 10); log-rank after Mantel (1966). Which rows are compa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
 from scipy.special import chdtrc, ndtri
+
+from assets.methods.distinct_times import count_by_time, find_starts, look_up
 
 _SLACK: Final = 1e-9  # products of fractions miss one half by rounding
 
@@ -55,18 +56,20 @@ def fit_kaplan_meier(
         Before any event the interval is Wilson's of n out of n (lower n / (n + z^2), upper 1); where nobody is left,
         Wilson's of 0 out of n.
     """
-    at_risk, events = pl.col("at_risk"), pl.col("events")
+    steps = count_by_time(rows, by, duration, {"events": pl.col(event).cast(pl.Int64)})
+    at_risk, events = steps.at_risk, steps.counts["events"]
     left = at_risk - events
     # where nobody is left Greenwood's term is infinite and the interval is Wilson's
-    spread = pl.when(left > 0).then(events / (at_risk * left)).otherwise(0.0)
-    counted = _count_by_time(rows, by, duration, {"events": pl.col(event).cast(pl.Int64)})
+    spread = np.divide(events, at_risk * left, out=np.zeros(left.size), where=left > 0)
+    table = steps.table.with_columns(
+        at_risk=at_risk,
+        events=events,
+        events_so_far=steps.add_up(events),
+        survival=steps.multiply(left / at_risk),
+        _variance=steps.add_up(spread),
+    ).lazy()
     return (
-        counted.with_columns(
-            survival=_over((left / at_risk).cum_prod(), by),
-            _variance=_over(spread.cum_sum(), by),
-            events_so_far=_over(events.cum_sum(), by),
-        )
-        .with_columns(_deviation=pl.col("_variance").sqrt() / pl.col("survival").log().abs())
+        table.with_columns(_deviation=pl.col("_variance").sqrt() / pl.col("survival").log().abs())
         .with_columns(*_interval("survival", level))
         .select(*by, "time", *SURVIVAL_COLUMNS)
     )
@@ -79,6 +82,7 @@ def fit_cumulative_incidence(
     duration: str = "duration",
     cause: str = "cause",
     causes: Sequence[int] = (1, 2),
+    horizons: Sequence[int] = (),
     level: float = 0.95,
 ) -> pl.LazyFrame:
     """Aalen-Johansen cumulative incidence of each of several exits that exclude one another.
@@ -89,6 +93,7 @@ def fit_cumulative_incidence(
         duration: time to the exit or the end of observation; exits come before censorings at the same time.
         cause: which exit.
         causes: the exits to estimate; any other non-zero cause competes too.
+        horizons: where the steps are read; others are left out. None keeps every step.
         level: of the pointwise interval, on the log(-log) scale.
 
     Returns:
@@ -97,41 +102,45 @@ def fit_cumulative_incidence(
         the first event of a cause the interval is Wilson's of 0 out of n.
     """
     exit_ = pl.col(cause).cast(pl.Int64)
-    named = {f"_events_{c}": (exit_ == c).cast(pl.Int64) for c in causes}
-    at_risk, all_exits = pl.col("at_risk"), pl.col("_exits")
-    left = at_risk - all_exits
-    counted = _count_by_time(rows, by, duration, {"_exits": (exit_ != 0).cast(pl.Int64), **named})
-    free = counted.with_columns(
-        free=_over((left / at_risk).cum_prod(), by),
-        _spread=pl.when(left > 0).then(all_exits / (at_risk * left)).otherwise(0.0),
-    ).with_columns(_free_before=_over(pl.col("free").shift(1, fill_value=1.0), by))
+    named = {f"{c}": (exit_ == c).cast(pl.Int64) for c in causes}
+    steps = count_by_time(rows, by, duration, {"exits": (exit_ != 0).cast(pl.Int64), **named})
+    at_risk, exits, total = steps.at_risk, steps.counts["exits"], steps.add_up
+    left = at_risk - exits
+    free = steps.multiply(left / at_risk)
+    before = steps.shift(free, 1.0)
+    spread = np.divide(exits, at_risk * left, out=np.zeros(left.size), where=left > 0)
+    until_now = total(spread)
+    kept = steps.find_read(horizons) if horizons else slice(None)
     parts = []
     for c in causes:
-        events = pl.col(f"_events_{c}")
-        f, before, spread = pl.col("incidence"), pl.col("_free_before"), pl.col("_spread")
+        events = steps.counts[f"{c}"]
+        f = total(before * events / at_risk)
         step = before * events / at_risk**2  # covariance of the step with what came before
-
-        def total(terms: pl.Expr) -> pl.Expr:
-            return _over(terms.cum_sum(), by)
-
         # sum of (F(t) - F(j))^2 a_j - 2 (F(t) - F(j)) c_j + b_j over earlier times j, multiplied out
         variance = (
-            f**2 * total(spread)
+            f**2 * until_now
             - 2 * f * total(spread * f)
             + total(spread * f**2)
             + total(before**2 * events * (at_risk - events) / at_risk**3)
             - 2 * f * total(step)
             + 2 * total(step * f)
         )
+        columns = {
+            "at_risk": at_risk,
+            "events": events,
+            "events_so_far": total(events),
+            "free": free,
+            "incidence": f,
+            "_variance": np.maximum(variance, 0.0),
+        }
+        table = steps.table[kept].with_columns(
+            pl.lit(c, dtype=pl.Int64).alias("cause"),
+            **{name: values[kept] for name, values in columns.items()},
+        )
+        share = pl.col("incidence")
         parts.append(
-            free.with_columns(
-                incidence=total(before * events / at_risk), events_so_far=total(events), events=events
-            )
-            .with_columns(_variance=variance.clip(lower_bound=0.0))
-            .with_columns(
-                _deviation=pl.col("_variance").sqrt() / (f * f.log()).abs(),
-                cause=pl.lit(c, dtype=pl.Int64),
-            )
+            table.lazy()
+            .with_columns(_deviation=pl.col("_variance").sqrt() / (share * share.log()).abs())
             .with_columns(*_interval("incidence", level))
             .select(*by, "cause", "time", *INCIDENCE_COLUMNS)
         )
@@ -142,7 +151,8 @@ def read_horizons(steps: pl.LazyFrame, by: Sequence[str], horizons: Sequence[int
     """Read fitted steps at fixed horizons.
 
     Args:
-        steps: from `fit_kaplan_meier`, or from `fit_cumulative_incidence` with "cause" among `by`; times rise within a group.
+        steps: from `fit_kaplan_meier`, or from `fit_cumulative_incidence` with "cause" among `by`: groups stand together and
+            times rise within them.
         by: columns of the group.
         horizons: >= 0, in the unit of the durations.
 
@@ -151,31 +161,29 @@ def read_horizons(steps: pl.LazyFrame, by: Sequence[str], horizons: Sequence[int
         before the horizon, `events_so_far` includes it. Sorted by `by`, `horizon`. After the longest follow-up the
         estimates are null unless nobody is left: nothing was observed there.
     """
-    names = steps.collect_schema()
-    free = "free" if "free" in names else "survival"
+    table = steps.collect()
+    starts = find_starts(table, by)
+    last = np.append(starts, table.height)[1:] - 1
+    time = table["time"].to_numpy()
+    free = "free" if "free" in table.columns else "survival"
     counts = ("n", "at_risk", "events_so_far")
-    estimates = [n for n in names if n not in (*by, *counts, "time", "events")]
-    keys = list(by) or None
-    wanted = pl.LazyFrame({"horizon": list(horizons)}).select(pl.col("horizon").cast(names["time"]))
-    last = pl.col("time").max().alias("_last")
-    groups = steps.group_by(*by).agg(last) if by else steps.select(last)
-    known = steps.drop("events", "at_risk")
-    waiting = steps.select(*by, "time", "at_risk")
-    is_seen = (pl.col("horizon") <= pl.col("_last")) | (pl.col(free) <= _SLACK)
-    look_up = partial(
-        pl.LazyFrame.join_asof, left_on="horizon", right_on="time", by=keys, check_sortedness=False
-    )
-    asked = groups.join(wanted, how="cross").sort("horizon")
-    read = look_up(
-        look_up(asked, known, strategy="backward").drop("time", strict=False), waiting, strategy="forward"
-    )
-    return (
-        read.with_columns(
-            pl.col("at_risk").fill_null(0), *(pl.when(is_seen).then(pl.col(n)).alias(n) for n in estimates)
+    estimates = [n for n in table.columns if n not in (*by, *counts, "time", "events")]
+    parts = []
+    for horizon in horizons:
+        at, ahead = look_up(time, starts, horizon)
+        waiting = table["at_risk"][np.minimum(ahead, last)]
+        is_seen = pl.Series(horizon <= time[last]) | (table[free][at] <= _SLACK)
+        parts.append(
+            table[at].select(
+                *by,
+                pl.lit(horizon).cast(table.schema["time"]).alias("horizon"),
+                "n",
+                pl.when(pl.Series(ahead <= last)).then(waiting).otherwise(0).alias("at_risk"),
+                "events_so_far",
+                *(pl.when(is_seen).then(pl.col(name)).alias(name) for name in estimates),
+            )
         )
-        .select(*by, "horizon", *counts, *estimates)
-        .sort(*by, "horizon")
-    )
+    return pl.concat(parts).sort(*by, "horizon").lazy()
 
 
 def read_quantile(steps: pl.LazyFrame, by: Sequence[str], share: float = 0.5) -> pl.LazyFrame:
@@ -197,8 +205,18 @@ def read_quantile(steps: pl.LazyFrame, by: Sequence[str], share: float = 0.5) ->
         "quantile_lo": (pl.col("survival_lo") <= rest) & has_band | (pl.col("survival") <= _SLACK),
         "quantile_hi": (pl.col("survival_hi") <= rest) & has_band,
     }
-    crossings = [pl.col("time").filter(crossed).min().alias(name) for name, crossed in read.items()]
-    return steps.group_by(*by).agg(crossings).sort(*by) if by else steps.select(crossings)
+    table = steps.collect()
+    starts = find_starts(table, by)
+    crossings = table.select(**read)
+    row, none = np.arange(table.height), table.height
+    quantiles = {}
+    for name in read:
+        # times rise, so the first row that has crossed is the smallest
+        first = np.minimum.reduceat(np.where(crossings[name].to_numpy(), row, none), starts)
+        place = pl.Series(first).set(pl.Series(first == none), None)
+        quantiles[name] = table["time"].gather(place)
+    found = table[starts].select(*by, **quantiles)
+    return (found.sort(*by) if by else found).lazy()
 
 
 def compare_survival(
@@ -223,9 +241,10 @@ def compare_survival(
         no event. Groups nobody of whom was ever at risk with another count in neither.
     """
     ids = [*by, group]
-    counted = _count_by_time(
+    steps = count_by_time(
         rows.filter(pl.col(group).is_not_null()), ids, duration, {"events": pl.col(event).cast(pl.Int64)}
-    ).collect()
+    )
+    counted = steps.table.with_columns(_leaving=steps.leaving, events=steps.counts["events"])
     parts = counted.partition_by(*by, as_dict=True) if by else {(): counted}
     tests = [(*key, *_log_rank(part, group)) for key, part in parts.items()]
     results = {"statistic": pl.Float64(), "degrees_of_freedom": pl.Int64(), "p_value": pl.Float64()}
@@ -258,33 +277,6 @@ def _log_rank(counted: pl.DataFrame, group: str) -> tuple[float | None, int, flo
         return None, max(degrees, 0), None
     statistic = float(excess[:-1] @ np.linalg.pinv(covariance[:-1, :-1]) @ excess[:-1])
     return statistic, degrees, float(chdtrc(degrees, statistic))
-
-
-def _count_by_time(
-    rows: pl.LazyFrame, by: Sequence[str], duration: str, counts: Mapping[str, pl.Expr]
-) -> pl.LazyFrame:
-    """Counts per group and distinct time, with `n` and `at_risk`, sorted; every group starts with a row at time 0."""
-    dtype = rows.collect_schema()[duration]
-    seen = rows.select(
-        *by, pl.col(duration).alias("time"), pl.lit(1, dtype=pl.Int64).alias("_leaving"), **counts
-    ).drop_nulls()
-    starts = seen.select(
-        *by,
-        pl.lit(0).cast(dtype).alias("time"),
-        *(pl.lit(0, dtype=pl.Int64).alias(n) for n in ("_leaving", *counts)),
-    )
-    return (
-        pl.concat([seen, starts.unique()])
-        .group_by(*by, "time")
-        .agg(pl.col("_leaving", *counts).sum())
-        .sort(*by, "time")
-        .with_columns(n=_over(pl.col("_leaving").sum(), by))
-        .with_columns(at_risk=pl.col("n") - _over(pl.col("_leaving").cum_sum(), by) + pl.col("_leaving"))
-    )
-
-
-def _over(expression: pl.Expr, by: Sequence[str]) -> pl.Expr:
-    return expression.over(*by) if by else expression
 
 
 def _z(level: float) -> float:

@@ -16,11 +16,16 @@ import time
 import numpy as np
 import polars as pl
 
+from assets.methods.design import Design
 from assets.methods.hazard import BLOCK_ROWS, Chunk, collapse_rows, fit_hazard
 
 SELLERS, STEPS, SEED = 1_000, 6, 7
 PIECE_ROWS = 2 * BLOCK_ROWS
 NAMES = ("constant", *(f"step {k}" for k in range(1, STEPS)), "segment", "exposure")
+# the constant, the steps after the first and the segment, for every step and segment
+MARKS = np.array(
+    [[1.0, *(float(step == k) for k in range(1, STEPS)), s] for step in range(STEPS) for s in range(2)]
+)
 WAYS = ("chunked", "cells", "statsmodels")
 
 
@@ -47,16 +52,11 @@ def draw(rows: int, part: int) -> pl.DataFrame:
 def lay_out(frame: pl.DataFrame, events: pl.Series, trials: pl.Series | None) -> Chunk:
     """The design of a piece."""
     n = frame.height
-    x = np.empty((n, len(NAMES)))
-    x[:, 0] = 1
-    step = frame["step"].to_numpy()
-    for k in range(1, STEPS):
-        x[:, k] = step == k
-    x[:, -2] = frame["segment"].to_numpy()
-    x[:, -1] = frame["exposure"].to_numpy()
+    cell = frame.select(pl.col("step").cast(pl.Int64) * 2 + pl.col("segment")).to_series().to_numpy()
+    exposure = frame["exposure"].cast(pl.Float64).to_numpy()[:, None]
     return Chunk(
-        x, events.cast(pl.Float64).to_numpy(), np.ones(n) if trials is None else trials.cast(pl.Float64).to_numpy(),
-        np.zeros(n), frame["seller"].cast(pl.Int64).to_numpy(),
+        Design(cell, MARKS, exposure), events.cast(pl.Float64).to_numpy()[:, None],
+        np.ones(n) if trials is None else trials.cast(pl.Float64).to_numpy(), np.ones((n, 1)), frame["seller"].cast(pl.Int64).to_numpy(),
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def run(way: str, rows: int) -> None:
         estimate, error = fit.coefficients[-1], fit.errors[-1]
     elif way == "cells":
         band = (pl.col("exposure") * 2).floor().clip(0, 4).cast(pl.Int8)
-        panel = pl.concat(frames).lazy().with_columns(exposure=band, offset=pl.lit(0.0))
+        panel = pl.concat(frames).lazy().with_columns(exposure=band, risk=pl.lit(1.0))
         cells = collapse_rows(panel, ["step", "segment", "exposure"], "seller").collect()
         fit = fit_hazard(lambda: [lay_out(cells, cells["events"], cells["trials"])], NAMES, SELLERS)
         estimate, error = fit.coefficients[-1], fit.errors[-1]
@@ -77,7 +77,7 @@ def run(way: str, rows: int) -> None:
 
         whole = lay_out(pl.concat(frames), pl.concat(frames)["event"], None)
         family = sm.families.Binomial(link=sm.families.links.CLogLog())
-        model = sm.GLM(whole.events, whole.x, family=family)
+        model = sm.GLM(whole.events[:, 0], whole.x.lay_out(), family=family)
         theirs = model.fit(cov_type="cluster", cov_kwds={"groups": whole.cluster}, tol=1e-12)
         estimate, error = theirs.params[-1], theirs.bse[-1]
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu

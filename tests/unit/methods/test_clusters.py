@@ -13,7 +13,8 @@ from assets.methods.clusters import (
     infer,
     sum_by_cluster,
 )
-from assets.methods.hazard import expand_steps, fit_hazard
+from assets.methods.design import Design
+from assets.methods.hazard import Chunk, fit_hazard
 from assets.methods.poisson import fit_poisson
 
 
@@ -106,6 +107,7 @@ def test_information_by_cluster_adds_up() -> None:
         assert influence.sum() == pytest.approx(0, abs=1e-8)
         assert leverage.sum() == pytest.approx(1)
     once = (events > 0).astype(float)
-    hazard = fit_hazard(lambda: expand_steps(x, once, risk, group // 6), ["c", "s", "t", "a", "b"], 10)
+    rows = Chunk(Design.of(np.column_stack([np.ones(n), x])), once, np.ones(n), risk, group // 6)
+    hazard = fit_hazard(lambda: [rows], ["s", "t", "c", "a", "b"], 10)
     assert_allclose(hazard.by_cluster.sum(axis=0), hazard.information, rtol=1e-9)
     assert fit_poisson(x, events, risk, group, group, ["a", "b"]).by_cluster.shape[0] == 0

@@ -10,18 +10,18 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from assets.methods.design import EstimationError
+from assets.methods.design import Design, EstimationError
 from assets.methods.hazard import (
     BLOCK_ROWS,
     Chunk,
     HazardFit,
     collapse_rows,
-    expand_steps,
     fit_hazard,
     reblock,
 )
 
 NAMES = ("constant", "x", "flag", "band")
+REST = ("events", "trials", "risk", "cluster")
 
 
 def draw(n: int, clusters: int, seed: int = 0) -> Chunk:
@@ -32,13 +32,13 @@ def draw(n: int, clusters: int, seed: int = 0) -> Chunk:
     offset = np.log(rng.uniform(0.5, 1, n))
     eta = x @ np.array([-3.5, 0.3, -0.2, 0.4]) + offset + 0.2 * rng.normal(size=clusters)[cluster]
     events = (rng.uniform(size=n) < 1 - np.exp(-np.exp(eta))).astype(np.float64)
-    return Chunk(x, events, np.ones(n), offset, cluster)
+    return Chunk(Design.of(x), events[:, None], np.ones(n), np.exp(offset)[:, None], cluster)
 
 
 def cut(whole: Chunk, pieces: int) -> list[Chunk]:
     ends = np.linspace(0, whole.events.size, pieces + 1).astype(int)
     return [
-        Chunk(*(getattr(whole, name)[a:b] for name in ("x", "events", "trials", "offset", "cluster")))
+        Chunk(whole.x.take(slice(a, b)), *(getattr(whole, name)[a:b] for name in REST))
         for a, b in pairwise(ends)
     ]
 
@@ -53,7 +53,8 @@ def test_it_agrees_with_statsmodels_in_every_printed_digit() -> None:
     panel = draw(100_000, 120)
     ours = fit(panel)
     link = sm.families.links.CLogLog()
-    model = sm.GLM(panel.events, panel.x, family=sm.families.Binomial(link=link), offset=panel.offset)
+    binomial = sm.families.Binomial(link=link)
+    model = sm.GLM(panel.events, panel.x.lay_out(), family=binomial, offset=np.log(panel.risk[:, 0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = model.fit(cov_type="cluster", cov_kwds={"groups": panel.cluster}, tol=1e-13)
@@ -74,7 +75,7 @@ def test_blocks_hold_every_row_once_in_order() -> None:
     panel = draw(1_000, 5)
     blocks = list(reblock(cut(panel, 13), rows=64))
     assert [b.events.size for b in blocks] == [64] * 15 + [40]
-    assert_array_equal(np.concatenate([b.x for b in blocks]), panel.x)
+    assert_array_equal(np.concatenate([b.x.lay_out() for b in blocks]), panel.x.lay_out())
 
 
 def test_equal_rows_collapse_without_a_change() -> None:
@@ -85,7 +86,7 @@ def test_equal_rows_collapse_without_a_change() -> None:
             "seller": rng.integers(0, 50, n),
             "band": rng.integers(0, 5, n),
             "tenure": rng.integers(0, 4, n),
-            "offset": np.zeros(n),
+            "risk": np.ones(n),
         }
     )
     chance = 0.02 * np.exp(0.2 * frame["band"].to_numpy())
@@ -97,9 +98,9 @@ def test_equal_rows_collapse_without_a_change() -> None:
     def chunk(rows: pl.DataFrame, events: pl.Series, trials: pl.Series | None) -> Chunk:
         columns = [np.ones(rows.height), rows["band"].to_numpy(), rows["tenure"].to_numpy()]
         return Chunk(
-            np.column_stack(columns), events.cast(pl.Float64).to_numpy(),
+            Design.of(np.column_stack(columns)), events.cast(pl.Float64).to_numpy()[:, None],
             np.ones(rows.height) if trials is None else trials.cast(pl.Float64).to_numpy(),
-            rows["offset"].to_numpy(), rows["seller"].to_numpy(),
+            rows["risk"].to_numpy()[:, None], rows["seller"].to_numpy(),
         )  # fmt: skip
 
     by_row = fit_hazard(lambda: [chunk(frame, frame["event"], None)], ["c", "band", "tenure"], 50)
@@ -113,9 +114,10 @@ def test_equal_rows_collapse_without_a_change() -> None:
 
 def test_a_column_that_is_a_sum_of_others_is_named() -> None:
     panel = draw(2_000, 20)
-    doubled = Chunk(np.column_stack([panel.x, panel.x[:, 1] - panel.x[:, 3]]), *(
-        getattr(panel, n) for n in ("events", "trials", "offset", "cluster")
-    ))  # fmt: skip
+    x = panel.x.lay_out()
+    doubled = Chunk(
+        Design.of(np.column_stack([x, x[:, 1] - x[:, 3]])), *(getattr(panel, name) for name in REST)
+    )
     with pytest.raises(EstimationError) as caught:
         fit_hazard(lambda: [doubled], [*NAMES, "difference"], 20)
     assert (caught.value.reason, caught.value.columns) == ("rank_deficient", ("difference",))
@@ -124,8 +126,9 @@ def test_a_column_that_is_a_sum_of_others_is_named() -> None:
 def test_separation_is_said_and_not_printed() -> None:
     panel = draw(4_000, 20)
     never = (np.arange(4_000) % 10 == 0).astype(float)
-    events = np.where(never > 0, 0.0, panel.events)
-    separated = Chunk(np.column_stack([panel.x, never]), events, panel.trials, panel.offset, panel.cluster)
+    events = np.where(never[:, None] > 0, 0.0, panel.events)
+    x = Design.of(np.column_stack([panel.x.lay_out(), never]))
+    separated = Chunk(x, events, panel.trials, panel.risk, panel.cluster)
     with pytest.raises(EstimationError) as caught:
         fit_hazard(lambda: [separated], [*NAMES, "never"], 20)
     assert caught.value.reason == "separated"
@@ -134,20 +137,37 @@ def test_separation_is_said_and_not_printed() -> None:
 
 def test_nobody_with_an_event_is_no_estimate() -> None:
     panel = draw(500, 5)
-    nobody = Chunk(panel.x, np.zeros(500), panel.trials, panel.offset, panel.cluster)
+    nobody = Chunk(panel.x, np.zeros((500, 1)), panel.trials, panel.risk, panel.cluster)
     with pytest.raises(EstimationError, match="no_events"):
         fit_hazard(lambda: [nobody], NAMES, 5)
 
 
-def test_steps_are_laid_out_while_at_risk() -> None:
-    x = np.array([[7.0], [8.0]])
-    events = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    planned = np.array([[30.0, 30.0, 0.0], [30.0, 30.0, 5.0]])
-    (chunk,) = expand_steps(x, events, planned, np.array([0, 1]))
-    assert_array_equal(chunk.x, [[1, 0, 0, 7], [1, 1, 0, 7], [1, 0, 0, 8], [1, 1, 0, 8], [1, 0, 1, 8]])
-    assert_array_equal(chunk.events, [0, 1, 0, 0, 0])
-    assert_allclose(np.exp(chunk.offset), [30, 30, 30, 30, 5])
-    assert_array_equal(chunk.cluster, [0, 0, 1, 1, 1])
+def test_steps_in_columns_are_the_panel_laid_out() -> None:
+    """One row with K steps gives what K rows with dummies give: the same model, a K-th of the rows."""
+    rng = np.random.default_rng(3)
+    n, steps = 4_000, 4
+    x, cluster = np.column_stack([np.ones(n), rng.normal(size=n)]), rng.integers(0, 50, n)
+    risk = rng.uniform(1, 30, (n, steps))
+    chance = 1 - np.exp(-0.003 * risk * np.exp(0.3 * x[:, 1:]) * np.array([1, 2, 0.5, 1]))
+    hit = rng.uniform(size=(n, steps)) < chance
+    risk[np.cumsum(hit, axis=1) - hit > 0] = 0.0  # nobody is at risk after the event
+    events = (hit & (risk > 0)).astype(float)
+    wide = fit_hazard(
+        lambda: [Chunk(Design.of(x), events, np.ones(n), risk, cluster)],
+        ["step 1", "step 2", "step 3", "constant", "x"],
+        50,
+    )
+    person, step = np.nonzero(risk)
+    marks = (step[:, None] == np.arange(1, steps)).astype(float)
+    tall = Chunk(
+        Design.of(np.concatenate([marks, x[person]], axis=1)), events[person, step][:, None],
+        np.ones(person.size), risk[person, step][:, None], cluster[person],
+    )  # fmt: skip
+    laid_out = fit_hazard(lambda: [tall], wide.names, 50)
+    assert_allclose(wide.coefficients, laid_out.coefficients, rtol=1e-8)
+    assert_allclose(wide.covariance, laid_out.covariance, rtol=1e-8, atol=1e-12)
+    assert wide.log_likelihood == pytest.approx(laid_out.log_likelihood, rel=1e-10)
+    assert (wide.n, wide.events) == (laid_out.n, laid_out.events)
 
 
 def test_wider_steps_keep_the_hazard_ratio() -> None:
@@ -160,6 +180,9 @@ def test_wider_steps_keep_the_hazard_ratio() -> None:
         edges = np.arange(0, 181, width)
         planned = np.where(time[:, None] > edges[:-1], float(width), 0.0)
         events = ((time[:, None] > edges[:-1]) & (time[:, None] <= edges[1:])).astype(float)
-        names = ["constant", *[f"step {k}" for k in range(1, planned.shape[1])], "x"]
-        found = fit_hazard(lambda e=events, p=planned: expand_steps(x, e, p, np.arange(n) % 200), names, 200)
+        names = [*(f"step {k}" for k in range(1, planned.shape[1])), "constant", "x"]
+        chunk = Chunk(
+            Design.of(np.column_stack([np.ones(n), x])), events, np.ones(n), planned, np.arange(n) % 200
+        )
+        found = fit_hazard(lambda c=chunk: [c], names, 200)
         assert abs(found.coefficients[-1] - np.log(1.5)) < 3 * found.errors[-1]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from assets.methods.design import Design
 from assets.methods.poisson import PoissonFit, fit_poisson
 from assets.methods.risk_sets import compare_clustered, expand_risk_sets, fit_stratified_cox
 
@@ -120,3 +121,28 @@ def test_subjects_in_clusters_are_no_independent_witnesses() -> None:
 
 def test_one_group_is_no_comparison() -> None:
     assert compare_clustered(np.zeros(9, dtype=int), np.arange(1.0, 10), np.ones(9), np.arange(9)) is None
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_running_sums_are_the_risk_sets_laid_out(ties: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strata large and small, clusters across them, a covariate that a stratum has in common."""
+    rng = np.random.default_rng(11)
+    n = 1_500
+    stratum, cluster = rng.integers(0, 9, n) ** 2, rng.integers(0, 60, n)
+    x = np.column_stack([rng.normal(size=n), stratum / 7, rng.integers(0, 3, n)])
+    time = rng.exponential(np.exp(-0.4 * x[:, 0]) * 30) + 0.01
+    time = np.ceil(time) if ties else time
+    event = (rng.uniform(size=n) < 0.7).astype(float)
+    cells, marks = np.unique(x[:, 2], return_inverse=True)[1], np.eye(3)[:, 1:]
+    design = Design(cells, marks, x[:, :2])
+    names = ["one", "two", "x", "shared"]
+    by_sums = fit_stratified_cox(design, np.zeros(n), time, event, stratum, cluster, names)
+    monkeypatch.setattr("assets.methods.risk_sets._MANY_PAIRS", np.inf)
+    by_pair = fit_stratified_cox(design, np.zeros(n), time, event, stratum, cluster, names)
+    assert by_sums.names == by_pair.names == ("one", "two", "x")
+    assert by_sums.dropped == by_pair.dropped == ("shared",)
+    for fact in ("coefficients", "information", "scores", "covariance"):
+        assert_allclose(getattr(by_sums, fact), getattr(by_pair, fact), rtol=1e-8, atol=1e-8)
+    assert by_sums.log_likelihood == pytest.approx(by_pair.log_likelihood, rel=1e-10)
+    for count in ("n", "subjects", "events", "groups"):
+        assert getattr(by_sums, count) == getattr(by_pair, count)
