@@ -9,14 +9,14 @@ more closely than the size of a cell that may be shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS, Sums, measure_widths
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS, Ranges, Sums, measure_widths
 
 DOMINANCE: Final = 0.10
 """Least share of the largest seller's deals that all but the two largest must have between them."""
@@ -106,10 +106,10 @@ def hide_small_cells(
     if always is not None and always.height:
         named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
         hidden[named.to_numpy()] = True
-    small = np.flatnonzero(sized["_small"].to_numpy())
+    secrets = list(_list_secrets(sized, members, additive))
     while True:
         hidden = _protect_by_rule(members, hidden)
-        more = _protect_from_attack(sized, members, hidden, small, additive)
+        more = sorted({cell for secret in secrets for cell in secret.protect(hidden)})
         if not more:
             break
         hidden[more] = True
@@ -143,26 +143,47 @@ def _is_protected() -> pl.Expr:
     return ~hidden.any() | ((hidden.sum() > 1) & ((hidden & ~_c("_small")).any() | (hidden | ~part).all()))
 
 
-def _protect_from_attack(
-    sized: pl.DataFrame,
-    members: pl.DataFrame,
-    hidden: np.ndarray,
-    small: np.ndarray,
-    additive: Sequence[Additive],
-) -> list[int]:
-    """Cells to hide next, because a number of a small cell can be worked out; none when all hold."""
-    more: set[int] = set()
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A number of the small cells that may not be told too closely.
+
+    Attributes:
+        sums: the equations in which it adds up.
+        values: (cells,) the truth.
+        known: (cells,) shown in another table: can't be hidden.
+        asked: small cells.
+        needed: how wide each one's range must be.
+        seen: the ranges as far as known; hiding more only widens them.
+    """
+
+    sums: Sums
+    values: np.ndarray
+    known: np.ndarray
+    asked: np.ndarray
+    needed: np.ndarray
+    seen: Ranges
+
+    def protect(self, hidden: np.ndarray) -> Iterator[int]:
+        """Cells to hide next, because the number can be told too closely; none when it holds."""
+        widths = measure_widths(self.sums, self.values, hidden, self.asked, self.needed, self.seen)
+        exposed = widths < self.needed - _SLACK
+        for cell, needed in zip(self.asked[exposed].tolist(), self.needed[exposed].tolist(), strict=True):
+            yield from _choose_protector(self.sums, self.values, hidden | self.known, hidden, cell, needed)
+
+
+def _list_secrets(
+    sized: pl.DataFrame, members: pl.DataFrame, additive: Sequence[Additive]
+) -> Iterator[_Secret]:
+    small, known = np.flatnonzero(sized["_small"].to_numpy()), sized["_known"].to_numpy()
+    stated: dict[tuple[str, ...], Sums] = {}
     for number in additive:
-        inside = members.filter(_c("family").is_in(number.families)) if number.families else members
+        if number.families not in stated:
+            inside = members.filter(_c("family").is_in(number.families)) if number.families else members
+            stated[number.families] = state_sums(inside, len(sized))
         values = sized[number.name].fill_null(0).cast(pl.Float64).to_numpy()
         asked = small if number.is_size else small[values[small] > 0]
         needed = width_to_keep(values[asked], is_size=number.is_size, least=number.least)
-        sums = state_sums(inside, len(sized))
-        known = sized["_known"].to_numpy()
-        widths = measure_widths(sums, values, hidden, asked, needed)
-        for cell in asked[widths < needed - _SLACK]:
-            more.update(_choose_protector(sums, values, hidden | known, hidden, int(cell), number))
-    return sorted(more)
+        yield _Secret(stated[number.families], values, known, asked, needed, Ranges.start(values))
 
 
 def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
@@ -184,13 +205,12 @@ def state_sums(members: pl.DataFrame, cells: int) -> Sums:
 
 
 def _choose_protector(
-    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, cell: int, number: Additive
+    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, cell: int, needed: float
 ) -> list[int]:
     """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last.
 
     `closed` cells can't be chosen: hidden already, or known anyway.
     """
-    needed = float(width_to_keep(values[[cell]], is_size=number.is_size, least=number.least)[0])
     reached, seen = {cell}, np.zeros(len(values), dtype=bool)
     matrix, columns = sums.matrix, sums.matrix.T.tocsr()
     while reached:
