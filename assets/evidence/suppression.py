@@ -10,7 +10,7 @@ more closely than the size of a cell that may be shown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -40,12 +40,30 @@ class Additive:
             exactly unless they are 0.
         families: families of equations in which it adds up; empty: all.
         least: how far apart the limits of a size must stay at least: the size of a cell that may be shown.
+        width: a column that says where (not null) and how far apart the limits must stay for those who reason from one number to
+            another, if that is less than for those who only add up.
     """
 
     name: str
     is_size: bool = True
     families: tuple[str, ...] = ()
     least: int = MIN_ACCOUNTS
+    width: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What holds between different numbers of every cell, so that one bounds another.
+
+    Attributes:
+        parts: names of additive numbers that together come to `whole`, or to no more.
+        whole: names of additive numbers.
+        is_equal: they come to it.
+    """
+
+    parts: tuple[str, ...]
+    whole: tuple[str, ...]
+    is_equal: bool = False
 
 
 def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list[pl.Expr]:
@@ -75,6 +93,7 @@ def hide_small_cells(
     key: Sequence[str],
     *,
     additive: Sequence[Additive] = (),
+    relations: Sequence[Relation] = (),
     always: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Mark small cells, and cells that protect them.
@@ -84,14 +103,19 @@ def hide_small_cells(
             `additive`; with `n`, `largest`, `second` as of `count_people` the dominance rule holds, too. Where `is_known` (if
             there), another table shows the cell: it is never small and can't be hidden.
         equations: one row per member of an equation: `equation` (any text that names it), `family` (where `additive` names
-            some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
+            some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold
+            are ignored. Where `number` (if there) is not null, the member is that number of its cell and the equation is between
+            these only; it counts in no rule.
         key: columns that name a cell.
         additive: the numbers shown that add up; none: cells are protected by rule only.
+        relations: between additive numbers; each of them is protected also from whoever reasons from one to the other.
         always: cells (columns of `key`, or some of them) hidden whatever their size, as another table hides them.
 
     Returns:
         `cells` in their order with `suppressed` (Boolean). A total is hidden only where nothing else can protect.
     """
+    if "number" not in equations.columns:
+        equations = equations.with_columns(number=pl.lit(None, pl.String))
     known = _c("is_known") if "is_known" in cells.columns else pl.lit(value=False)
     sized = cells.with_row_index("_cell").with_columns(
         _small=~known & is_small(knows_largest="largest" in cells.columns), _known=known
@@ -102,14 +126,16 @@ def hide_small_cells(
     # a total without parts, or parts without their total, say nothing
     says = _c("is_total").any() & ~_c("is_total").all()
     members = members.filter(says.over("equation"))
+    ties = members.filter(_c("number").is_not_null())
+    members = members.filter(_c("number").is_null())
     hidden = sized["_small"].to_numpy().copy()
     if always is not None and always.height:
         named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
         hidden[named.to_numpy()] = True
-    secrets = list(_list_secrets(sized, members, additive))
+    secrets = list(_list_secrets(sized, members, ties, additive, relations))
     while True:
         hidden = _protect_by_rule(members, hidden)
-        more = sorted({cell for secret in secrets for cell in secret.protect(hidden)})
+        more = sorted({cell for together in secrets for cell in together.protect(hidden)})
         if not more:
             break
         hidden[more] = True
@@ -144,46 +170,136 @@ def _is_protected() -> pl.Expr:
 
 
 @dataclass(frozen=True, slots=True)
-class _Secret:
-    """A number of the small cells that may not be told too closely.
+class _Secrets:
+    """Numbers of the cells that bound each other, and what may not be told too closely of them.
+
+    The numbers stand one after the other, each with a place per cell; behind them what a relation leaves over, which nobody shows.
 
     Attributes:
-        sums: the equations in which it adds up.
-        values: (cells,) the truth.
+        sums: the equations.
+        values: the truth.
+        cells: how many cells there are.
+        numbers: how many numbers.
         known: (cells,) shown in another table: can't be hidden.
-        asked: small cells.
+        asked: places of the numbers of small cells.
         needed: how wide each one's range must be.
         seen: the ranges as far as known; hiding more only widens them.
     """
 
     sums: Sums
     values: np.ndarray
+    cells: int
+    numbers: int
     known: np.ndarray
     asked: np.ndarray
     needed: np.ndarray
     seen: Ranges
 
     def protect(self, hidden: np.ndarray) -> Iterator[int]:
-        """Cells to hide next, because the number can be told too closely; none when it holds."""
-        widths = measure_widths(self.sums, self.values, hidden, self.asked, self.needed, self.seen)
+        """Cells to hide next, because a number can be told too closely; none when all hold."""
+        unseen = self._spread(hidden, rest=True)
+        widths = measure_widths(self.sums, self.values, unseen, self.asked, self.needed, self.seen)
+        closed = unseen | self._spread(self.known, rest=True)
         exposed = widths < self.needed - _SLACK
-        for cell, needed in zip(self.asked[exposed].tolist(), self.needed[exposed].tolist(), strict=True):
-            yield from _choose_protector(self.sums, self.values, hidden | self.known, hidden, cell, needed)
+        for place, needed in zip(self.asked[exposed].tolist(), self.needed[exposed].tolist(), strict=True):
+            for chosen in _choose_protector(self.sums, self.values, closed, unseen, place, needed):
+                yield chosen % self.cells
+
+    def _spread(self, marked: np.ndarray, *, rest: bool) -> np.ndarray:
+        spread = np.full(self.values.size, rest)
+        spread[: self.cells * self.numbers] = np.tile(marked, self.numbers)
+        return spread
 
 
 def _list_secrets(
-    sized: pl.DataFrame, members: pl.DataFrame, additive: Sequence[Additive]
-) -> Iterator[_Secret]:
-    small, known = np.flatnonzero(sized["_small"].to_numpy()), sized["_known"].to_numpy()
-    stated: dict[tuple[str, ...], Sums] = {}
+    sized: pl.DataFrame,
+    members: pl.DataFrame,
+    ties: pl.DataFrame,
+    additive: Sequence[Additive],
+    relations: Sequence[Relation],
+) -> Iterator[_Secrets]:
+    """The additive numbers, those together that a relation or a tie holds together."""
     for number in additive:
-        if number.families not in stated:
-            inside = members.filter(_c("family").is_in(number.families)) if number.families else members
-            stated[number.families] = state_sums(inside, len(sized))
-        values = sized[number.name].fill_null(0).cast(pl.Float64).to_numpy()
-        asked = small if number.is_size else small[values[small] > 0]
-        needed = width_to_keep(values[asked], is_size=number.is_size, least=number.least)
-        yield _Secret(stated[number.families], values, known, asked, needed, Ranges.start(values))
+        if number.width:
+            yield _state_secrets(sized, members, ties.clear(), [replace(number, width="")], ())
+    joined = [{*r.parts, *r.whole} for r in relations]
+    joined += [set(names) for names in ties.group_by("equation").agg(_c("number").unique())["number"]]
+    together: list[set[str]] = []
+    for names in [{number.name} for number in additive] + joined:
+        touched = [group for group in together if group & names]
+        together = [g for g in together if g not in touched] + [names.union(*touched)]
+    for names in together:
+        yield _state_secrets(
+            sized,
+            members,
+            ties.filter(_c("number").is_in(list(names))),
+            [number for number in additive if number.name in names],
+            [r for r in relations if {*r.parts, *r.whole} <= names],
+        )
+
+
+def _state_secrets(
+    sized: pl.DataFrame,
+    members: pl.DataFrame,
+    ties: pl.DataFrame,
+    additive: Sequence[Additive],
+    relations: Sequence[Relation],
+) -> _Secrets:
+    size = len(sized)
+    first = {number.name: place * size for place, number in enumerate(additive)}
+    values = [sized[number.name].fill_null(0).cast(pl.Float64).to_numpy() for number in additive]
+    stated = [
+        (members.filter(_c("family").is_in(number.families)) if number.families else members).select(
+            pl.format("{}\t{}", pl.lit(number.name), "equation").alias("equation"),
+            _c("_cell").cast(pl.Int64) + first[number.name],
+            "is_total",
+        )
+        for number in additive
+    ]
+    stated.append(
+        ties.select(
+            "equation",
+            _c("_cell").cast(pl.Int64) + _c("number").replace_strict(first, return_dtype=pl.Int64),
+            "is_total",
+        )
+    )
+    cell = pl.int_range(size, dtype=pl.Int64, eager=True)
+    for relation in relations:
+        signed = [(name, False) for name in relation.parts] + [(name, True) for name in relation.whole]
+        places = [(first[name], is_total) for name, is_total in signed]
+        if not relation.is_equal:
+            places.append((sum(map(len, values)), False))
+            left = sum(values[first[n] // size] * (1.0 if is_total else -1.0) for n, is_total in signed)
+            values.append(np.maximum(left, 0.0))
+        stated += [
+            pl.DataFrame({"_cell": cell + place}).select(
+                pl.format("{}\t{}", pl.lit(str(relation)), cell).alias("equation"),
+                "_cell",
+                is_total=pl.lit(is_total),
+            )
+            for place, is_total in places
+        ]
+    small = np.flatnonzero(sized["_small"].to_numpy())
+    asked, needed = [], []
+    for number, true in zip(additive, values, strict=False):
+        mine = small if number.is_size else small[true[small] > 0]
+        width = width_to_keep(true[mine], is_size=number.is_size, least=number.least)
+        if number.width:
+            said = sized[number.width].cast(pl.Float64).to_numpy()[mine]
+            width = np.where(np.isnan(said), width, said)
+        asked.append(mine + first[number.name])
+        needed.append(width)
+    truth = np.concatenate(values)
+    return _Secrets(
+        sums=state_sums(pl.concat(stated), truth.size),
+        values=truth,
+        cells=size,
+        numbers=len(additive),
+        known=sized["_known"].to_numpy(),
+        asked=np.concatenate(asked),
+        needed=np.concatenate(needed),
+        seen=Ranges.start(truth),
+    )
 
 
 def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
@@ -191,8 +307,8 @@ def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNT
     return np.maximum(least, PROTECTED_SHARE * values) if is_size else np.ones_like(values)
 
 
-def state_sums(members: pl.DataFrame, cells: int) -> Sums:
-    """The equations as a matrix; `members` has `equation`, `_cell`, `is_total`."""
+def state_sums(members: pl.DataFrame, numbers: int) -> Sums:
+    """The equations as a matrix; `members` has `equation`, `_cell` (the place of a number), `is_total`."""
     names = members["equation"].unique().sort()
     codes = members["equation"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
     return Sums.of(
@@ -200,33 +316,36 @@ def state_sums(members: pl.DataFrame, cells: int) -> Sums:
         members["_cell"].cast(pl.Int64).to_numpy(),
         members["is_total"].to_numpy(),
         equations=len(names),
-        numbers=cells,
+        numbers=numbers,
     )
 
 
 def _choose_protector(
-    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, cell: int, needed: float
+    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, place: int, needed: float
 ) -> list[int]:
-    """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last.
+    """The number to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last.
 
-    `closed` cells can't be chosen: hidden already, or known anyway.
+    `closed` ones can't be chosen: hidden already, or known anyway. A number that is 0 protects too, but is the last resort. None is
+    left only where everything that bears on the exposed number is hidden, or told by another table.
     """
-    reached, seen = {cell}, np.zeros(len(values), dtype=bool)
     matrix, columns = sums.matrix, sums.matrix.T.tocsr()
+    spare: list[int] = []
+    reached, seen = {place}, np.zeros(len(values), dtype=bool)
     while reached:
         seen[list(reached)] = True
         rows = np.unique(np.concatenate([columns[i].indices for i in reached] or [np.empty(0, int)]))
         near = matrix[rows]
-        open_ = np.unique(near.indices[~closed[near.indices]])
         parts = set(near.indices[near.data > 0].tolist())
         ranked = sorted(
-            open_.tolist(), key=lambda i: (i not in parts, values[i] < needed, abs(values[i] - needed), i)
+            np.unique(near.indices[~closed[near.indices]]).tolist(),
+            key=lambda i: (i not in parts, values[i] < needed, abs(values[i] - needed), i),
         )
-        if ranked and (values[ranked[0]] > 0):
+        if ranked and values[ranked[0]] > 0:
             return ranked[:1]
+        spare += ranked
         # nothing left beside it: look beside the hidden cells it hangs together with
         reached = set(near.indices[hidden[near.indices]].tolist()) - set(np.flatnonzero(seen).tolist())
-    return []
+    return sorted(spare, key=lambda i: (-values[i], i))[:1]
 
 
 def add_seasons(

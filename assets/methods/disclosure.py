@@ -158,9 +158,7 @@ class _System:
         n, m = self.truth.size, targets.size
         pick = csr_matrix((np.ones(m), (np.arange(m), targets)), shape=(m, n))
         equal = hstack([self.matrix, csr_matrix((self.matrix.shape[0], m))]).tocsr()
-        bounds = np.concatenate(
-            [np.tile([0.0, self.top], (n, 1)), np.column_stack([np.zeros(m), enough])]
-        )
+        bounds = np.concatenate([np.tile([0.0, self.top], (n, 1)), np.column_stack([np.zeros(m), enough])])
         cost = np.concatenate([np.zeros(n), -np.ones(m)])
         # what is moved towards one side is at most the distance from the truth
         limit = hstack([-sign * pick, identity(m)]).tocsr()

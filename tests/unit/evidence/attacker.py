@@ -71,6 +71,8 @@ class Attacker:
 
         `wanted` says how wide a range must be before the attacker gives up on it; narrower ones are exact.
         """
+        if not wanted:
+            return {}
         place = {key: i for i, key in enumerate(key for key, value in self.known.items() if value is None)}
         exact = [([(part, 1.0) for part in parts] + [(total, -1.0)], 0.0) for total, parts in self.sums]
         exact += [([(part, 1.0) for part in parts], value) for parts, value in self.totals]
