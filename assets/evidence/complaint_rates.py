@@ -41,7 +41,7 @@ from assets.evidence.exposure import (
     slice_exposure,
 )
 from assets.evidence.group_sizes import hide_groups, is_rated
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
 from assets.methods.cluster_bootstrap import bound_ratios
 from assets.methods.rates import estimate_rate
 from assets.methods.standardisation import disagree
@@ -283,7 +283,15 @@ def _hide(
         Additive("account_months"),
         *(Additive(name, is_size=False) for name in counted),
     ]
-    marked = hide_small_cells(cells, equations, _CELL, additive=additive, always=always)
+    year = FOLLOWED_DAYS / DAYS_PER_MONTH
+    marked = hide_small_cells(
+        cells,
+        equations,
+        _CELL,
+        additive=additive,
+        relations=[Relation(("account_months",), ("n",), times=year)],
+        always=always,
+    )
     return marked.select([*sizes.columns, "suppressed"])
 
 

@@ -24,7 +24,7 @@ from assets.evidence.dimensions import (
     state_equations,
 )
 from assets.evidence.group_sizes import can_be_judged, hide_groups, is_followed
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
 from assets.methods.clustered_survival import add_influences, bound_estimates, compare_survival_by_seller
 from assets.methods.restricted_mean import read_restricted_mean
 from assets.methods.standardisation import disagree, standardise
@@ -264,8 +264,10 @@ def _hide(sizes: pl.DataFrame, estimates: pl.DataFrame, groups: Groups, always: 
     additive = [Additive(f"{name}_{h}", is_size=False) for h in HORIZONS_DAYS for name in _COUNTS]
     cells = sizes.join(counts, on=_GROUP, how="left")
     equations = state_equations(sizes, nested=find_nested(groups))
+    # who is still there, lost or gone otherwise after so many days was there at first
+    relations = [Relation(tuple(f"{name}_{h}" for name in _COUNTS), ("n",)) for h in HORIZONS_DAYS]
     return hide_small_cells(
-        cells, equations, _GROUP, additive=[Additive("n"), *additive], always=always
+        cells, equations, _GROUP, additive=[Additive("n"), *additive], relations=relations, always=always
     ).select([*sizes.columns, "suppressed"])
 
 

@@ -59,11 +59,13 @@ class Relation:
         parts: names of additive numbers that together come to `whole`, or to no more.
         whole: names of additive numbers.
         is_equal: they come to it.
+        times: `whole` counts so many times.
     """
 
     parts: tuple[str, ...]
     whole: tuple[str, ...]
     is_equal: bool = False
+    times: float = 1.0
 
 
 def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list[pl.Expr]:
@@ -132,7 +134,7 @@ def hide_small_cells(
     if always is not None and always.height:
         named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
         hidden[named.to_numpy()] = True
-    secrets = list(_list_secrets(sized, members, ties, additive, relations))
+    secrets = list(_list_secrets(sized, members, ties, additive, relations)) if additive and len(sized) else []
     while True:
         hidden = _protect_by_rule(members, hidden)
         more = sorted({cell for together in secrets for cell in together.protect(hidden)})
@@ -218,24 +220,10 @@ def _list_secrets(
     additive: Sequence[Additive],
     relations: Sequence[Relation],
 ) -> Iterator[_Secrets]:
-    """The additive numbers, those together that a relation or a tie holds together."""
-    for number in additive:
-        if number.width:
-            yield _state_secrets(sized, members, ties.clear(), [replace(number, width="")], ())
-    joined = [{*r.parts, *r.whole} for r in relations]
-    joined += [set(names) for names in ties.group_by("equation").agg(_c("number").unique())["number"]]
-    together: list[set[str]] = []
-    for names in [{number.name} for number in additive] + joined:
-        touched = [group for group in together if group & names]
-        together = [g for g in together if g not in touched] + [names.union(*touched)]
-    for names in together:
-        yield _state_secrets(
-            sized,
-            members,
-            ties.filter(_c("number").is_in(list(names))),
-            [number for number in additive if number.name in names],
-            [r for r in relations if {*r.parts, *r.whole} <= names],
-        )
+    """What may not be told by all numbers together; and by adding up alone, where that must leave more open."""
+    yield _state_secrets(sized, members, ties, additive, relations)
+    if alone := [replace(number, width="") for number in additive if number.width]:
+        yield _state_secrets(sized, members, ties.clear(), alone, ())
 
 
 def _state_secrets(
@@ -263,21 +251,25 @@ def _state_secrets(
             "is_total",
         )
     )
-    cell = pl.int_range(size, dtype=pl.Int64, eager=True)
-    for relation in relations:
-        signed = [(name, False) for name in relation.parts] + [(name, True) for name in relation.whole]
-        places = [(first[name], is_total) for name, is_total in signed]
+    stated = [frame.with_columns(times=pl.lit(1.0)) for frame in stated]
+    for place, relation in enumerate(relations):
+        sides = [(name, 1.0, False) for name in relation.parts]
+        sides += [(name, relation.times, True) for name in relation.whole]
+        terms = [(first[name], times, is_total) for name, times, is_total in sides]
         if not relation.is_equal:
-            places.append((sum(map(len, values)), False))
-            left = sum(values[first[n] // size] * (1.0 if is_total else -1.0) for n, is_total in signed)
+            left = sum(
+                values[at // size] * times * (1.0 if is_total else -1.0) for at, times, is_total in terms
+            )
+            terms.append((sum(map(len, values)), 1.0, False))
             values.append(np.maximum(left, 0.0))
         stated += [
-            pl.DataFrame({"_cell": cell + place}).select(
-                pl.format("{}\t{}", pl.lit(str(relation)), cell).alias("equation"),
-                "_cell",
+            pl.select(
+                equation=pl.format("relation {}\t{}", place, pl.int_range(size)),
+                _cell=pl.int_range(size, dtype=pl.Int64) + at,
                 is_total=pl.lit(is_total),
+                times=pl.lit(times),
             )
-            for place, is_total in places
+            for at, times, is_total in terms
         ]
     small = np.flatnonzero(sized["_small"].to_numpy())
     asked, needed = [], []
@@ -308,7 +300,7 @@ def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNT
 
 
 def state_sums(members: pl.DataFrame, numbers: int) -> Sums:
-    """The equations as a matrix; `members` has `equation`, `_cell` (the place of a number), `is_total`."""
+    """The equations as a matrix; `members` has `equation`, `_cell` (the place of a number), `is_total`, `times`."""
     names = members["equation"].unique().sort()
     codes = members["equation"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
     return Sums.of(
@@ -317,6 +309,7 @@ def state_sums(members: pl.DataFrame, numbers: int) -> Sums:
         members["is_total"].to_numpy(),
         equations=len(names),
         numbers=numbers,
+        times=members["times"].to_numpy(),
     )
 
 

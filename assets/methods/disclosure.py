@@ -32,17 +32,24 @@ class Sums:
     """Equations between numbers: in each the parts less the total are 0.
 
     Attributes:
-        matrix: (equations, numbers), 1 for a part, -1 for the total.
+        matrix: (equations, numbers), 1 for a part, -1 for the total, or so many times that.
     """
 
     matrix: csr_matrix
 
     @classmethod
     def of(
-        cls, equation: Integers, number: Integers, is_total: Flags, *, equations: int, numbers: int
+        cls,
+        equation: Integers,
+        number: Integers,
+        is_total: Flags,
+        *,
+        equations: int,
+        numbers: int,
+        times: Floats | float = 1.0,
     ) -> Sums:
-        """From one row per member: which equation, which number, whether it is the total."""
-        signs = np.where(is_total, -1.0, 1.0)
+        """From one row per member: which equation, which number, whether it is the total, how many times it counts."""
+        signs = np.where(is_total, -1.0, 1.0) * times
         return cls(csr_matrix((signs, (equation, number)), shape=(equations, numbers)))
 
 
@@ -106,23 +113,26 @@ def measure_widths(
 
     narrow = find_narrow()
     component = _find_components(sums, hidden) if narrow.size else np.empty(0)
-    while narrow.size:
+    if narrow.size:
         system, places, targets = find_system(asked[narrow])
         for sign in (1.0, -1.0):
             seen.widen(places, system.reach(targets, enough[narrow], sign))
-        left = find_narrow()
-        if left.size == narrow.size:
-            break
-        narrow = left
-    # numbers that hang together are tried one by one, those that do not at once
-    tried = np.zeros(asked.size, dtype=np.bool_)
-    while (left := narrow[~tried[narrow]]).size:
-        _, first = np.unique(component[asked[left]], return_index=True)
-        tried[left[first]] = True
-        system, places, targets = find_system(asked[left[first]])
-        for sign in (1.0, -1.0):
-            seen.widen(places, system.push(targets, sign))
         narrow = find_narrow()
+    # any corner of what is possible shows many ranges at once; then numbers that hang together are tried one by one, others together
+    rng = np.random.default_rng(narrow.size)
+    tried, corners = np.zeros(asked.size, dtype=np.bool_), True
+    while (left := narrow[~tried[narrow]]).size:
+        if corners:
+            chosen, weights = left, rng.normal(size=left.size)
+        else:
+            _, first = np.unique(component[asked[left]], return_index=True)
+            chosen, weights = left[first], np.ones(first.size)
+            tried[chosen] = True
+        system, places, targets = find_system(asked[chosen])
+        for sign in (1.0, -1.0):
+            seen.widen(places, system.push(targets, sign * weights))
+        narrow = find_narrow()
+        corners = corners and narrow.size < left.size
     return seen.measure(asked)
 
 
@@ -172,10 +182,10 @@ class _System:
         )
         return self.truth if found.x is None else np.asarray(found.x[:n], dtype=np.float64)
 
-    def push(self, targets: Integers, sign: float) -> Floats:
-        """The way things could be in which targets that do not hang together are least, or (sign -1) largest."""
+    def push(self, targets: Integers, weights: Floats) -> Floats:
+        """The way things could be in which the targets, weighed, come to the least."""
         cost = np.zeros(self.truth.size)
-        cost[targets] = sign
+        cost[targets] = weights
         found = linprog(cost, A_eq=self.matrix, b_eq=self.matrix @ self.truth, bounds=(0, self.top))
         # what can't be settled counts as known
         return self.truth if found.x is None else np.asarray(found.x, dtype=np.float64)

@@ -143,27 +143,31 @@ class _System:
         assert end.status == 0, end.message
         start = np.maximum(end.x, 0.0)
         low, high = start.copy(), start.copy()
+        wide = wanted - 1e-6
         narrow = np.flatnonzero(wanted > 0)
-        while narrow.size:  # any solution is a way things could be, for all numbers at once
-            for sign in (1.0, -1.0):
-                found = self._spread(start, narrow, wanted[narrow], sign)
-                low, high = np.minimum(low, found), np.maximum(high, found)
-            left = narrow[(high - low)[narrow] < wanted[narrow] - 1e-6]
-            if left.size == narrow.size:
-                break
-            narrow = left
-        tried = np.zeros(n, dtype=bool)
+        # any solution is a way things could be, for all numbers at once
+        for sign in (1.0, -1.0):
+            found = self._spread(start, narrow, wanted[narrow], sign)
+            low, high = np.minimum(low, found), np.maximum(high, found)
+        narrow = narrow[(high - low < wide)[narrow]]
+        rng = np.random.default_rng(n)
+        tried, corners = np.zeros(n, dtype=bool), True
         while (left := narrow[~tried[narrow]]).size:
-            # numbers that hang together are tried one by one, those that do not at once
-            _, first = np.unique(together[left], return_index=True)
-            tried[left[first]] = True
-            near = np.flatnonzero(np.isin(together, together[left[first]]))
-            inside, cost = self._keep(near), np.isin(near, left[first]).astype(float)
+            if corners:  # a corner of what is possible shows many ranges at once
+                chosen, weights = left, rng.normal(size=left.size)
+            else:  # numbers that hang together are tried one by one, those that do not at once
+                _, first = np.unique(together[left], return_index=True)
+                chosen, weights = left[first], np.ones(first.size)
+                tried[chosen] = True
+            near = np.flatnonzero(np.isin(together, together[chosen]))
+            inside, cost = self._keep(near), np.zeros(near.size)
+            cost[np.searchsorted(near, chosen)] = weights
             for sign in (1.0, -1.0):
                 end = inside._solve(sign * cost)
                 assert end.status == 0, end.message
                 low[near], high[near] = np.minimum(low[near], end.x), np.maximum(high[near], end.x)
-            narrow = narrow[(high - low)[narrow] < wanted[narrow] - 1e-6]
+            narrow = narrow[(high - low < wide)[narrow]]
+            corners = corners and narrow.size < left.size
         return low, high
 
     def _spread(self, start: np.ndarray, places: np.ndarray, enough: np.ndarray, sign: float) -> np.ndarray:

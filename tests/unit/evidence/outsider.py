@@ -264,9 +264,13 @@ def _read_rhythm(attacker: Attacker, frame: pl.DataFrame, *, between: bool) -> N
     key = ("dimension", "value", "candidate_period", "phase")
     for (measure,), part in frame.group_by("measure"):
         attacker.read("rhythm", str(measure), _rows(part, key, _c("value_n")))
-    for _, measure, dimension, group, period, phase in [k for k in attacker.known if k[0] == "rhythm"]:
-        total = ("rhythm", measure, dimension, group, period, phase)
-        same = [k for k in attacker.known if k[:2] == ("rhythm", measure) and k[4:] == (period, phase)]
+    keys = [key for key in attacker.known if key[0] == "rhythm"]
+    by_phase: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        by_phase[key[1], key[4], key[5]].append(key)
+    for total in keys:
+        _, measure, dimension, group, period, phase = total
+        same = by_phase[measure, period, phase]
         if dimension == "all":
             for kind in ("region", "team"):
                 attacker.add_up(total, [k for k in same if k[2] == kind])

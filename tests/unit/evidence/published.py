@@ -28,7 +28,7 @@ from assets.evidence import (
     unit_rhythm,
     value_drift,
 )
-from assets.evidence.dimensions import find_present
+from assets.evidence.dimensions import Dimension, find_present
 from assets.evidence.selling_days import close_deals, count_activities, lay_out, observe_months
 from assets.evidence.suppression import Additive, Relation, is_small
 from assets.evidence.unit_rhythm import BLOCK, list_units, measure_blocks
@@ -95,12 +95,27 @@ def publish(org: Organisation, hide: Literal["all", "small", "nothing"] = "all")
         for module in CALLERS:
             name = module.__name__.rpartition(".")[2]
             stack.enter_context(mock.patch.object(module, "hide_small_cells", watch(name)))
-        if not protect:
-            nothing = pl.DataFrame(schema={"dimension": pl.String, "value": pl.String})
-            for module in (retention, complaint_rates, lags, customer_distance, selling_style):
-                stack.enter_context(mock.patch.object(module, "hide_groups", lambda *_, n=nothing: n))
+        hide_groups = _HiddenGroups(protect=protect)
+        for module in (retention, complaint_rates, lags, customer_distance, selling_style):
+            stack.enter_context(mock.patch.object(module, "hide_groups", hide_groups))
         tables = dict(_publish(org, protect=protect))
     return Published(tables, found)
+
+
+class _HiddenGroups:
+    """`hide_groups`, once for all tables of an organisation; or no groups."""
+
+    def __init__(self, *, protect: bool) -> None:
+        self._protect = protect
+        self._found: dict[tuple[str, ...], pl.DataFrame] = {}
+
+    def __call__(self, deal_outcomes: pl.LazyFrame, dimensions: Sequence[Dimension]) -> pl.DataFrame:
+        if not self._protect:
+            dimensions = ()
+        names = tuple(dimension.name for dimension in dimensions)
+        if names not in self._found:
+            self._found[names] = group_sizes.hide_groups(deal_outcomes, dimensions)
+        return self._found[names]
 
 
 def _publish(org: Organisation, *, protect: bool) -> Iterator[tuple[str, pl.DataFrame]]:
