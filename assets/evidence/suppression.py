@@ -134,7 +134,9 @@ def hide_small_cells(
     if always is not None and always.height:
         named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
         hidden[named.to_numpy()] = True
-    secrets = list(_list_secrets(sized, members, ties, additive, relations)) if additive and len(sized) else []
+    secrets = (
+        list(_list_secrets(sized, members, ties, additive, relations)) if additive and len(sized) else []
+    )
     while True:
         hidden = _protect_by_rule(members, hidden)
         more = sorted({cell for together in secrets for cell in together.protect(hidden)})

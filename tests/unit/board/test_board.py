@@ -496,23 +496,28 @@ def test_no_source_of_complaints_is_not_a_month_without_one(marts) -> None:
     assert draw_trend(marts["account_months"].with_columns(complaints=pl.lit(None, pl.Int64))) is None
 
 
-def test_bars_of_few_people_are_left_out() -> None:
+def draw_attained(attained: list[float]) -> str:
+    """What the chart of attainment says of a deal per customer, by six sellers."""
     rows = [
-        {
-            "opportunity_id": f"o{i}",
-            "rep_id": f"r{i % 6}",
-            "credit_type": "primary",
-            "attainment_after": 1.02 if i < 9 else 0.97,
-        }
-        for i in range(40)
+        {"opportunity_id": f"o{i}", "rep_id": f"r{i % 6}", "credit_type": "primary", "attainment_after": x}
+        for i, x in enumerate(attained)
     ]
-    outcomes = [{"opportunity_id": f"o{i}", "account_id": f"a{i}"} for i in range(40)]
+    outcomes = [{"opportunity_id": f"o{i}", "account_id": f"a{i}"} for i in range(len(rows))]
     chart = draw_bunching(
         table("deal_incentives", rows).collect(), table("deal_outcomes", outcomes).collect()
     )
-    assert chart is not None
-    assert "Most deals, 31, lie from 95 to 100" in chart.text
-    assert "1 steps with too few" in chart.text
+    return "" if chart is None else chart.text
+
+
+def test_bars_of_few_people_are_left_out_and_do_not_follow_from_the_others() -> None:
+    many = [0.97] * 31 + [0.92] * 20
+    assert "Most deals, 31, lie from 95 to 100" in draw_attained(many)
+    assert "left out" not in draw_attained(many)
+    # how many deals there are in all is no secret: nine beside two bars that are shown would be told
+    said = draw_attained([1.02] * 9 + many)
+    assert "Most deals, 31, lie from 95 to 100" in said
+    assert "2 steps with too few" in said
+    assert draw_attained([1.02] * 9 + [0.97] * 31) == ""
 
 
 def test_the_rhythm_that_was_found_is_drawn_else_the_quarter() -> None:
