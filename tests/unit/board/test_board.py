@@ -324,6 +324,45 @@ def test_few_people_are_not_shown() -> None:
     assert "not shown" in render_board(got, [])
 
 
+def score_few(deals: pl.LazyFrame, marts: dict[str, pl.LazyFrame]) -> pl.DataFrame:
+    """The page of a firm with these deals and the feedback about them."""
+    less = {
+        **marts,
+        "deal_outcomes": deals,
+        "feedback_hops": marts["feedback_hops"].join(deals, on="opportunity_id", how="semi"),
+        "churn_by_incentive": estimate_churn(deals, COMPANY)[0],
+    }
+    return score(**{name: less[name] for name in SCORED}, company=COMPANY).collect()
+
+
+def test_a_quarter_that_protects_a_small_one_is_not_counted_on_the_page(marts) -> None:
+    """Six deals closed in the third quarter; the page's own has a hundred, the fewest of the others."""
+    number = pl.col("opportunity_id").str.slice(1).cast(pl.Int64)
+    within = pl.int_range(pl.len()).over("cohort_quarter")
+    name = "Commission on the next dollar, median deal"
+    fourth = (pl.col("cohort_quarter") != "2025-Q4") | (within < 100)
+    deals = marts["deal_outcomes"].sort(number).filter(fourth)
+    assert line(score_few(deals, marts), name)["n"] == 100
+    few = deals.filter((pl.col("cohort_quarter") != "2025-Q3") | (within < 6))
+    assert line(score_few(few, marts), name)["n"] is None
+
+
+def test_feedback_of_a_quarter_is_not_counted_where_the_rest_would_be_few(marts) -> None:
+    """All items that entered a hop are counted elsewhere: without those of the page's quarter, four would be left."""
+    at = pl.col("entered_at").dt.date()
+    entered = (at >= date(2025, 7, 1)) & (at < date(2025, 10, 1))
+    hops = marts["feedback_hops"].filter(pl.col("hop") == "board_seen")
+    name = "Feedback seen by the board within 90 days"
+
+    def page(rest: int) -> dict[str, object]:
+        kept = pl.concat([hops.filter(entered), hops.filter(~entered).head(rest)])
+        made = score(**{**{n: marts[n] for n in SCORED}, "feedback_hops": kept}, company=COMPANY)
+        return line(made.collect(), name)
+
+    assert page(60)["n"] == page(0)["n"] == hops.filter(entered).collect().height
+    assert (page(4)["n"], page(4)["suppressed"]) == (None, True)
+
+
 def test_absent_sources_leave_their_lines_out(marts) -> None:
     bare = marts["deal_outcomes"].with_columns(
         pl.lit(None, pl.Float64).alias("emcr"), pl.lit(None, pl.Float64).alias("relative_intensity"),
