@@ -27,7 +27,7 @@ def list_secrets(published: Published) -> dict[Key, tuple[float, float]]:
     for caller, hiding in published.hidings.items():
         cells = hiding.cells
         if caller == "incentive_value":
-            cells = _limit_to_totals(cells)
+            cells = _limit_to_totals(cells, published.tables["churn_by_incentive"])
         known = _c("is_known") if "is_known" in cells.columns else pl.lit(value=False)
         small = cells.filter(~known & is_small(knows_largest="largest" in cells.columns))
         for row in small.to_dicts():
@@ -59,15 +59,26 @@ def find_errors(attacker: Attacker) -> list[object]:
     return wrong
 
 
-def _limit_to_totals(cells: pl.DataFrame) -> pl.DataFrame:
-    """A row is no further open (`least`) than the plan and the tier whose deals another table tells."""
+def _limit_to_totals(cells: pl.DataFrame, churn: pl.DataFrame) -> pl.DataFrame:
+    """A row is no further open (`least`) than the plan and the tier whose deals another table tells.
+
+    A row that is all of a plan, or of a tier, that may be shown is no secret: how many of a group's deals are a year old is an event of
+    that group.
+    """
     known = cells.filter("is_known")
     plans = known.filter(_c("tier") < 0).select("plan_id", of_plan="n")
     tiers = known.filter(_c("plan_id") == "").select("tier", of_tier="n")
+    shown = {
+        dimension: churn.filter((_c("dimension") == dimension) & ~_c("suppressed"))["value"].implode()
+        for dimension in ("plan", "tier")
+    }
+    whole_plan = (_c("n") == _c("of_plan")) & _c("plan_id").is_in(shown["plan"])
+    whole_tier = (_c("n") == _c("of_tier")) & _c("tier").cast(pl.String).is_in(shown["tier"])
     return (
         cells.filter(~_c("is_known"))
         .join(plans, on="plan_id")
         .join(tiers, on="tier")
+        .filter(~whole_plan & ~whole_tier)
         .with_columns(least=pl.min_horizontal(pl.lit(10.0), "of_plan", "of_tier"))
     )
 

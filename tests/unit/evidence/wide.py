@@ -42,8 +42,8 @@ WIDE: Final = {
         "the items of a group that entered a hop",
         "groups as above, hop by hop; what entered `triaged` entered `board_seen`; what left a hop entered the next one",
         BY_RULE
-        + "; a group hidden at a hop is hidden at the later ones. Who follows items from hop to hop learns sizes more closely, but "
-        "none exactly, unless it is the number of items that left a hop that may be shown: an event of that cell",
+        + "; a group hidden at a hop is hidden at the later ones. How many items left a hop that may be shown is shown, an event of that "
+        "cell: it is the size of the next hop, and the later ones are no larger, so these are only kept from being told exactly",
     ),
     "incentive_value": Facts(
         "the mature deals of a plan in a tier",
@@ -63,8 +63,8 @@ WIDE: Final = {
     ),
     "plan_features": Facts(
         "the sellers on a plan version, for medians of their quotas and target pay; everything else is the plan's own terms",
-        "nothing: medians do not add up, and no table publishes quotas",
-        "medians of fewer than five sellers are hidden; what remains says nothing about anybody",
+        "medians do not add up, and no table publishes quotas; sellers of all versions of a time make up those of value_drift",
+        "medians of fewer than five sellers are hidden; so is how many sellers the smallest version beside has",
     ),
     "value_drift": Facts(
         "the sellers of a team in a quarter, by what their plans promise",
@@ -108,8 +108,9 @@ WIDE: Final = {
     ),
     "board_scorecard": Facts(
         "the deals, or the feedback, of the whole firm in one quarter",
-        "the deals of a quarter are a group of churn_by_incentive; feedback by quarter of entering is published for this quarter only",
-        "a quarter hidden there is not shown here, nor is a change against one",
+        "the deals of a quarter are a group of churn_by_incentive; feedback of all quarters is in feedback_lag_by_incentive",
+        "a quarter hidden there is not shown here, nor is a change against one, nor feedback whose rest would be few people's; bars of "
+        "the page's pictures are hidden by hide_small_cells",
     ),
     "quality_results": Facts("a check", "counts rows of tables, nobody's in particular", "no people in it"),
     "source_coverage": Facts("a column of a source", "counts rows of sources", "no people in it"),
