@@ -24,7 +24,8 @@ from assets.evidence.dimensions import (
     number_words,
     state_equations,
 )
-from assets.evidence.suppression import Additive, add_seasons, hide_small_cells, is_small
+from assets.evidence.seasons import add_seasons
+from assets.evidence.suppression import Additive, hide_small_cells, is_small
 from assets.outcomes.active_deals import is_active
 from assets.outcomes.deal_outcomes import JUDGED
 

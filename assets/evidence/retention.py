@@ -264,8 +264,12 @@ def _hide(sizes: pl.DataFrame, estimates: pl.DataFrame, groups: Groups, always: 
     additive = [Additive(f"{name}_{h}", is_size=False) for h in HORIZONS_DAYS for name in _COUNTS]
     cells = sizes.join(counts, on=_GROUP, how="left")
     equations = state_equations(sizes, nested=find_nested(groups))
-    # who is still there, lost or gone otherwise after so many days was there at first
-    relations = [Relation(tuple(f"{name}_{h}" for name in _COUNTS), ("n",)) for h in HORIZONS_DAYS]
+    # who left on the last day was still at risk on it
+    relations = [
+        Relation(tuple(f"{name}_{h}" for name in parts), ("n",))
+        for h in HORIZONS_DAYS
+        for parts in (("at_risk",), ("events", "other_exits"))
+    ]
     return hide_small_cells(
         cells, equations, _GROUP, additive=[Additive("n"), *additive], relations=relations, always=always
     ).select([*sizes.columns, "suppressed"])

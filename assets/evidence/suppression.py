@@ -23,9 +23,6 @@ DOMINANCE: Final = 0.10
 PROTECTED_SHARE: Final = 0.2
 """Width of the protected range, as a share of the count, where that is more than `MIN_ACCOUNTS`."""
 
-SEASONS: Final = "seasons"
-"""Family of the equations that `add_seasons` states."""
-
 _SLACK: Final = 1e-6
 _c = pl.col
 
@@ -269,7 +266,7 @@ def _state_secrets(
                 equation=pl.format("relation {}\t{}", place, pl.int_range(size)),
                 _cell=pl.int_range(size, dtype=pl.Int64) + at,
                 is_total=pl.lit(is_total),
-                times=pl.lit(times),
+                times=pl.lit(times, pl.Float64),
             )
             for at, times, is_total in terms
         ]
@@ -341,46 +338,6 @@ def _choose_protector(
         # nothing left beside it: look beside the hidden cells it hangs together with
         reached = set(near.indices[hidden[near.indices]].tolist()) - set(np.flatnonzero(seen).tolist())
     return sorted(spare, key=lambda i: (-values[i], i))[:1]
-
-
-def add_seasons(
-    cells: pl.DataFrame, quarter: str, by: Sequence[str], numbers: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What `sales_rhythm` tells of fiscal quarters: sums over the quarters of one season, and over every second quarter.
-
-    Its phases are the months of a quarter, a half and a year, so whoever adds three of them up has a sum over the quarters of a
-    table that goes by quarter. A sum over a single quarter is left out: where that is small, the phases are thin and hidden.
-
-    Args:
-        cells: with `quarter` (YYYY-Qn) and `by` (text).
-        quarter: name of that column.
-        by: other columns of the cell's key.
-        numbers: what adds up, whole numbers or sums of them.
-
-    Returns:
-        The sums, as cells that are known (`is_known`, the season in `quarter`), and equations as `hide_small_cells` takes them.
-    """
-    number = _c(quarter).str.extract(r"^\d{4}-Q(\d)$", 1).cast(pl.Int64)
-    dated = cells.filter(number.is_not_null())
-    named = [pl.format("season {}", number), pl.format("half {}", number % 2)]
-    members = pl.concat(dated.with_columns(_season=name) for name in named)
-    members = members.filter(_c(quarter).n_unique().over("_season", *by) > 1)
-    totals = (
-        members.group_by("_season", *by)
-        .agg(_c(list(numbers)).sum())
-        .with_columns(_c("_season").alias(quarter), is_known=pl.lit(value=True))
-    )
-    rows = [
-        frame.select(
-            *by,
-            quarter,
-            equation=pl.concat_str("_season", *by, separator="\t"),
-            family=pl.lit(SEASONS),
-            is_total=pl.lit(is_total),
-        )
-        for frame, is_total in ((members, False), (totals, True))
-    ]
-    return totals.drop("_season"), pl.concat(rows)
 
 
 def blank(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

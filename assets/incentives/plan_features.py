@@ -49,7 +49,8 @@ def plan_features(
     incentive of its sellers; describe tiers, jumps and convexity at that quota; add what else raises the stakes.
 
     Do not assume that sellers face the median quota: a jump in money scales with each seller's own. Where fewer than five sellers
-    are on a plan version, what follows from their quotas and pay is blank: a median of so few is somebody's own.
+    are on a plan version, what follows from their quotas and pay is blank: a median of so few is somebody's own. `n_sellers` is blank on
+    one version beside such a one, too, so that it can't be worked out.
     """
     described = describe_plans(
         plans, plan_components, plan_tiers, plan_assignments, quotas, spiffs, reps, company

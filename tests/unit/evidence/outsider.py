@@ -123,10 +123,9 @@ def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, betw
             for distinct in _DISTINCT:
                 attacker.at_most([(table, distinct, *rest)], size)
             if table == "churn":
-                attacker.at_most(
-                    [(table, name, *rest) for name in ("at_risk", "events", "other_exits")], size
-                )
-                attacker.at_most([(table, "mature", *rest)], size)
+                # who left on the last day was still at risk on it
+                for parts in (["at_risk"], ["events", "other_exits"], ["mature"]):
+                    attacker.at_most([(table, part, *rest) for part in parts], size)
             else:
                 attacker.at_most([(table, "account_months", *rest)], size, 12.1)
 

@@ -19,7 +19,9 @@ from tests.unit.evidence.published import CALLERS, publish
 from tests.unit.evidence.small_cells import find_breaches, find_errors
 from tests.unit.evidence.wide import WIDE
 
-ORGANISATIONS = int(os.environ.get("ORGANISATIONS", "5"))
+ORGANISATIONS = int(os.environ.get("ORGANISATIONS", "0"))
+SEEDS = range(ORGANISATIONS) if ORGANISATIONS else (1, 8, 13, 18, 49)
+"""Without a number of organisations: some in which something was told once."""
 _QUIET = {"incentive_effects", "plan_features", "lead_lags", "board_scorecard"}
 """Tables with people in them that call no `hide_small_cells`: their facts say why."""
 
@@ -32,7 +34,7 @@ def test_the_facts_cover_every_table_that_is_handed_around() -> None:
     assert len(protected) == len(CALLERS)
 
 
-@pytest.mark.parametrize("seed", range(ORGANISATIONS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_small_cell_of_an_organisation_is_told(seed: int) -> None:
     published = publish(Organisation.make(seed))
     breaches, tried = find_breaches(published)
