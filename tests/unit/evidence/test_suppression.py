@@ -171,6 +171,17 @@ def test_what_another_table_shows_protects_nothing() -> None:
     assert hide_small_cells(alone, state_equations(alone), KEY)["suppressed"].to_list() == [False, True]
 
 
+def test_where_the_parts_have_nothing_the_total_is_hidden() -> None:
+    """All eight months are those of the small cell: the other parts, hidden or not, leave it no more than the total says."""
+    frame = pl.DataFrame(
+        [("all", "all", 50, 400, 8), ("segment", "small", 2, 3, 8), ("segment", "mid", 9, 30, 0), ("segment", "big", 40, 367, 0)],
+        schema=[*KEY, "n_sellers", "n_accounts", "months"],
+        orient="row",
+    )  # fmt: skip
+    marked = hide_small_cells(frame, state_equations(frame), KEY, additive=[Additive("months")])
+    assert set(marked.filter("suppressed")["value"]) == {"all", "small", "mid"}
+
+
 def hidden_by_sums(*, relations: tuple[Relation, ...] = (), tie: bool = False) -> set[str]:
     """A small cell whose three deals are two of one kind, which add up over one set of cells, and one of another, over another set."""
     frame = pl.DataFrame(
