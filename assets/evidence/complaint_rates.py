@@ -40,7 +40,7 @@ from assets.evidence.exposure import (
     number_quarter,
     slice_exposure,
 )
-from assets.evidence.group_sizes import hide_groups, is_rated
+from assets.evidence.group_sizes import bound_by_people, hide_groups, is_rated, tie_people
 from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
 from assets.methods.cluster_bootstrap import bound_ratios
 from assets.methods.rates import estimate_rate
@@ -283,13 +283,13 @@ def _hide(
         Additive("account_months"),
         *(Additive(name, is_size=False) for name in counted),
     ]
-    year = FOLLOWED_DAYS / DAYS_PER_MONTH
+    people, bounds = bound_by_people()
     marked = hide_small_cells(
         cells,
-        equations,
+        pl.concat([equations, tie_people(sizes, ["period"])], how="diagonal"),
         _CELL,
-        additive=additive,
-        relations=[Relation(("account_months",), ("n",), times=year)],
+        additive=[*additive, *people],
+        relations=[Relation(("account_months",), ("n",), times=FOLLOWED_DAYS / DAYS_PER_MONTH), *bounds],
         always=always,
     )
     return marked.select([*sizes.columns, "suppressed"])

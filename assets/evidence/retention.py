@@ -23,7 +23,7 @@ from assets.evidence.dimensions import (
     reference_of,
     state_equations,
 )
-from assets.evidence.group_sizes import can_be_judged, hide_groups, is_followed
+from assets.evidence.group_sizes import bound_by_people, can_be_judged, hide_groups, is_followed, tie_people
 from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
 from assets.methods.clustered_survival import add_influences, bound_estimates, compare_survival_by_seller
 from assets.methods.restricted_mean import read_restricted_mean
@@ -270,8 +270,14 @@ def _hide(sizes: pl.DataFrame, estimates: pl.DataFrame, groups: Groups, always: 
         for h in HORIZONS_DAYS
         for parts in (("at_risk",), ("events", "other_exits"))
     ]
+    people, bounds = bound_by_people()
     return hide_small_cells(
-        cells, equations, _GROUP, additive=[Additive("n"), *additive], relations=relations, always=always
+        cells,
+        pl.concat([equations, tie_people(sizes)], how="diagonal"),
+        _GROUP,
+        additive=[Additive("n"), *additive, *people],
+        relations=[*relations, *bounds],
+        always=always,
     ).select([*sizes.columns, "suppressed"])
 
 

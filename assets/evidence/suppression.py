@@ -39,6 +39,9 @@ class Additive:
         least: how far apart the limits of a size must stay at least: the size of a cell that may be shown.
         width: a column that says where (not null) and how far apart the limits must stay for those who reason from one number to
             another, if that is less than for those who only add up.
+        is_distinct: people, who may stand in several parts: each part is no more than the total, all together no less. They are not asked
+            for; they bound what is.
+        of: a column (Boolean) that marks the cells whose number is protected; empty: the small ones.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Additive:
     families: tuple[str, ...] = ()
     least: int = MIN_ACCOUNTS
     width: str = ""
+    is_distinct: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +247,20 @@ def _state_secrets(
             "is_total",
         )
         for number in additive
+        if not number.is_distinct
     ]
+    for number in additive:
+        if number.is_distinct:
+            inside = members.filter(_c("family").is_in(number.families)) if number.families else members
+            bounds, left = _bound_people(inside, values[first[number.name] // size], sum(map(len, values)))
+            stated.append(
+                bounds.with_columns(
+                    pl.format("{}\t{}", pl.lit(number.name), "equation").alias("equation"),
+                    # what is left over has its own places
+                    _cell=pl.when("is_left").then("_cell").otherwise(_c("_cell") + first[number.name]),
+                ).drop("is_left")
+            )
+            values.append(left)
     stated.append(
         ties.select(
             "equation",
@@ -256,11 +274,11 @@ def _state_secrets(
         sides += [(name, relation.times, True) for name in relation.whole]
         terms = [(first[name], times, is_total) for name, times, is_total in sides]
         if not relation.is_equal:
-            left = sum(
+            rest = sum(
                 values[at // size] * times * (1.0 if is_total else -1.0) for at, times, is_total in terms
             )
             terms.append((sum(map(len, values)), 1.0, False))
-            values.append(np.maximum(left, 0.0))
+            values.append(np.maximum(rest, 0.0))
         stated += [
             pl.select(
                 equation=pl.format("relation {}\t{}", place, pl.int_range(size)),
@@ -273,7 +291,10 @@ def _state_secrets(
     small = np.flatnonzero(sized["_small"].to_numpy())
     asked, needed = [], []
     for number, true in zip(additive, values, strict=False):
-        mine = small if number.is_size else small[true[small] > 0]
+        if number.is_distinct:
+            continue
+        cells = np.flatnonzero(sized[number.of].fill_null(value=False).to_numpy()) if number.of else small
+        mine = cells if number.is_size else cells[true[cells] > 0]
         width = width_to_keep(true[mine], is_size=number.is_size, least=number.least)
         if number.width:
             said = sized[number.width].cast(pl.Float64).to_numpy()[mine]
@@ -291,6 +312,34 @@ def _state_secrets(
         needed=np.concatenate(needed),
         seen=Ranges.start(truth),
     )
+
+
+def _bound_people(members: pl.DataFrame, people: np.ndarray, start: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Equations of people who may stand in several parts, with what is left over in each as further numbers from place `start`.
+
+    Returns:
+        `equation`, `_cell`, `is_total`, `is_left` (whether `_cell` is the place of such a number); and those numbers.
+    """
+    held = members.select("equation", _c("_cell").cast(pl.Int64), "is_total").with_columns(
+        people=pl.Series(people[members["_cell"].to_numpy()]), is_left=pl.lit(value=False)
+    )
+    signed = pl.when("is_total").then(-_c("people")).otherwise("people")
+    over = held.group_by("equation", maintain_order=True).agg(left=signed.sum())
+    totals = held.filter("is_total").select("equation", total="_cell", of_total="people")
+    under = held.filter(~_c("is_total")).join(totals, on="equation", maintain_order="left")
+    named = pl.format("{}\t{}", "equation", "_cell").alias("equation")
+    rest = pl.int_range(pl.len(), dtype=pl.Int64) + start
+    columns = ["equation", "_cell", "is_total", "is_left"]
+    facts = {"is_left": pl.lit(value=True)}
+    frames = [
+        held.select(columns),
+        over.select("equation", _cell=rest, is_total=pl.lit(value=True), **facts),
+        under.select(named, "_cell", is_total=pl.lit(value=False), is_left=pl.lit(value=False)),
+        under.select(named, _cell="total", is_total=pl.lit(value=True), is_left=pl.lit(value=False)),
+        under.select(named, _cell=rest + len(over), is_total=pl.lit(value=False), **facts),
+    ]
+    left = np.concatenate([over["left"].to_numpy(), (under["of_total"] - under["people"]).to_numpy()])
+    return pl.concat(frame.select(columns) for frame in frames), np.maximum(left, 0.0)
 
 
 def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
