@@ -12,7 +12,8 @@ from typing import Any, Final
 import polars as pl
 
 from assets.evidence.dimensions import UNKNOWN
-from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.evidence.protection import Additive
+from assets.evidence.suppression import count_people, hide_small_cells
 from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.rates import estimate_rate
 

@@ -41,7 +41,8 @@ from assets.evidence.exposure import (
     slice_exposure,
 )
 from assets.evidence.group_sizes import bound_by_people, hide_groups, is_rated, tie_people
-from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, count_people, hide_small_cells
 from assets.methods.cluster_bootstrap import bound_ratios
 from assets.methods.rates import estimate_rate
 from assets.methods.standardisation import disagree

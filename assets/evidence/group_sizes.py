@@ -28,8 +28,9 @@ from assets.evidence.dimensions import (
     number_words,
     state_equations,
 )
+from assets.evidence.protection import Additive, Relation
 from assets.evidence.seasons import add_seasons
-from assets.evidence.suppression import Additive, Relation, hide_small_cells, is_small
+from assets.evidence.suppression import hide_small_cells, is_small
 from assets.outcomes.active_deals import is_active
 from assets.outcomes.deal_outcomes import JUDGED
 

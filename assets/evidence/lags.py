@@ -24,8 +24,9 @@ from assets.evidence.dimensions import (
     state_equations,
 )
 from assets.evidence.group_sizes import hide_groups
+from assets.evidence.protection import Additive, Relation
 from assets.evidence.reverse_time import fit_reverse_time, read_shares
-from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells, is_small
+from assets.evidence.suppression import blank, count_people, hide_small_cells, is_small
 from assets.methods.bands import cut_quintiles, place_in_quintile
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile

@@ -9,7 +9,8 @@ import polars as pl
 from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.evidence.dimensions import ALL
-from assets.evidence.suppression import Additive, Relation, blank, hide_small_cells
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.capture_recapture import LEAST_BOTH, estimate_total
 from assets.methods.rates import estimate_share
 from assets.voice.hops import REFUSALS, observation_end

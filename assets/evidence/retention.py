@@ -24,7 +24,8 @@ from assets.evidence.dimensions import (
     state_equations,
 )
 from assets.evidence.group_sizes import bound_by_people, can_be_judged, hide_groups, is_followed, tie_people
-from assets.evidence.suppression import Additive, Relation, blank, count_people, hide_small_cells
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, count_people, hide_small_cells
 from assets.methods.clustered_survival import add_influences, bound_estimates, compare_survival_by_seller
 from assets.methods.restricted_mean import read_restricted_mean
 from assets.methods.standardisation import disagree, standardise

@@ -10,8 +10,9 @@ from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.core.directory import Directory
 from assets.evidence.dimensions import ALL
+from assets.evidence.protection import Additive
 from assets.evidence.seasons import add_seasons
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.disclosure import MIN_SELLERS
 from assets.voice.hops import observation_end
 

@@ -29,8 +29,9 @@ from assets.evidence import (
     value_drift,
 )
 from assets.evidence.dimensions import Dimension, find_present
+from assets.evidence.protection import Additive, Relation
 from assets.evidence.selling_days import close_deals, count_activities, lay_out, observe_months
-from assets.evidence.suppression import Additive, Relation, is_small
+from assets.evidence.suppression import is_small
 from assets.evidence.unit_rhythm import BLOCK, list_units, measure_blocks
 from assets.evidence.value_accounts import AMOUNTS
 from assets.incentives.plans_today import PLAN, PlansToday

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from assets.evidence.dimensions import state_equations
+from assets.evidence.protection import Additive, Relation
 from assets.evidence.seasons import add_seasons
-from assets.evidence.suppression import Additive, Relation, blank, hide_small_cells
+from assets.evidence.suppression import blank, hide_small_cells
 
 KEY = ["dimension", "value"]
 
