@@ -12,6 +12,8 @@ from typing import Any, Final
 import polars as pl
 
 from assets.evidence.dimensions import UNKNOWN
+from assets.evidence.protection import Additive
+from assets.evidence.suppression import count_people, hide_small_cells
 from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 from assets.methods.rates import estimate_rate
 
@@ -283,17 +285,16 @@ def _say_interval(row: Mapping[str, Any], form: str) -> str:
 
 
 def _draw_histogram(title: str, rows: pl.DataFrame, x: str, step: float) -> Chart | None:
-    """Counts by `bin` (its lower edge); bins of too few sellers or customers are left out."""
-    bins = (
-        rows.group_by("bin")
-        .agg(
-            deals=pl.len().cast(pl.Int64),
-            accounts=_c("account_id").drop_nulls().n_unique(),
-            sellers=_c("rep_id").drop_nulls().n_unique(),
-        )
-        .sort("bin")
+    """Counts by `bin` (its lower edge); bins of too few sellers or customers are left out, and one beside them that protects them."""
+    bins = rows.group_by("bin").agg(count_people()).sort("bin")
+    # how many deals there are in all is told by other tables
+    whole = bins.select(_c("n", "n_accounts", "n_sellers", "largest", "second").sum()).with_columns(
+        bin=pl.lit(float("inf")), is_known=pl.lit(value=True)
     )
-    shown = bins.filter((_c("accounts") >= MIN_ACCOUNTS) & (_c("sellers") >= MIN_SELLERS))
+    cells = pl.concat([bins.with_columns(is_known=pl.lit(value=False)), whole], how="diagonal_relaxed")
+    sums = cells.select("bin", equation=pl.lit("all"), is_total="is_known")
+    marked = hide_small_cells(cells, sums, ["bin"], additive=[Additive("n")])
+    shown = marked.filter(~_c("suppressed") & ~_c("is_known")).select("bin", deals="n")
     if shown.is_empty():
         return None
     import altair as alt  # noqa: PLC0415
@@ -307,7 +308,11 @@ def _draw_histogram(title: str, rows: pl.DataFrame, x: str, step: float) -> Char
     top = max(values, key=lambda v: (v["deals"], -v["from"]))
     hidden = len(bins) - len(shown)
     said = f"{title}. Most deals, {top['deals']:,}, lie from {top['from']:g} to {top['to']:g}; {x}."
-    said += f" {hidden} steps with too few sellers or customers are left out." if hidden else ""
+    said += (
+        f" {hidden} steps with too few sellers or customers, or that would tell of those, are left out."
+        if hidden
+        else ""
+    )
     return Chart(title, _to_svg(bars.to_dict()), said)
 
 

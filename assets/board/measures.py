@@ -157,7 +157,9 @@ def _left_hop(marts: Marts, quarter: int, *, hop: str, days: int, quarters_back:
     number = quarter - quarters_back
     entered = rows.filter(_c("quarter") == number)
     when = name_of(number)
-    if _is_small(entered):
+    rest = rows.filter(_c("quarter") != number)
+    # how many entered in all quarters is told by feedback_lag_by_incentive: the rest must not be few people either
+    if _is_small(entered) or (not rest.is_empty() and _is_small(rest)):
         return Figure(None, None, None, None, when, None, suppressed=True)
     steps = fit_cumulative_incidence(entered.lazy(), duration="days", causes=(1,)).drop("cause")
     at = read_horizons(steps, [], [days]).collect().row(0, named=True)

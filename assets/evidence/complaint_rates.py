@@ -40,8 +40,9 @@ from assets.evidence.exposure import (
     number_quarter,
     slice_exposure,
 )
-from assets.evidence.group_sizes import hide_groups, is_rated
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.evidence.group_sizes import bound_by_people, hide_groups, is_rated, tie_people
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, count_people, hide_small_cells
 from assets.methods.cluster_bootstrap import bound_ratios
 from assets.methods.rates import estimate_rate
 from assets.methods.standardisation import disagree
@@ -298,7 +299,15 @@ def _hide(
         Additive("account_months"),
         *(Additive(name, is_size=False) for name in counted),
     ]
-    marked = hide_small_cells(cells, equations, _CELL, additive=additive, always=always)
+    people, bounds = bound_by_people()
+    marked = hide_small_cells(
+        cells,
+        pl.concat([equations, tie_people(sizes, ["period"])], how="diagonal"),
+        _CELL,
+        additive=[*additive, *people],
+        relations=[Relation(("account_months",), ("n",), times=FOLLOWED_DAYS / DAYS_PER_MONTH), *bounds],
+        always=always,
+    )
     return marked.select([*sizes.columns, "suppressed"])
 
 

@@ -28,7 +28,8 @@ from assets.evidence.executive_contact import count_executive_contact, list_exec
 from assets.evidence.fidelity import compare_by_separation, measure_fidelity
 from assets.evidence.group_sizes import hide_groups
 from assets.evidence.lags import number_causes
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.protection import Additive
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.incentives.exchange import Exchange
 from assets.methods.exact import whole_cents
 from assets.methods.reporting_tree import FOREVER

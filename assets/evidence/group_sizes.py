@@ -16,6 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.evidence.dimensions import (
+    ALL,
+    CROSSED,
+    FEATURES,
+    VALUES,
     Dimension,
     Groups,
     find_nested,
@@ -24,7 +28,9 @@ from assets.evidence.dimensions import (
     number_words,
     state_equations,
 )
-from assets.evidence.suppression import Additive, add_seasons, hide_small_cells, is_small
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.seasons import add_seasons
+from assets.evidence.suppression import hide_small_cells, is_small
 from assets.outcomes.active_deals import is_active
 from assets.outcomes.deal_outcomes import JUDGED
 
@@ -174,3 +180,36 @@ class _People:
         padded = np.append(deals, [0, 0])
         largest, second = (np.where(different > place, padded[starts[:-1] + place], 0) for place in (0, 1))
         return different, largest, second
+
+
+def tie_people(cells: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
+    """Where a customer has one segment, and a seller one plan, people add up: equations for `hide_small_cells` between these numbers only.
+
+    Args:
+        cells: with `dimension`, `value`, the columns `by`, `n_accounts`, `n_sellers`.
+        by: further columns of the key.
+    """
+    parts = []
+    for dimension, number in (("segment", "n_accounts"), ("plan", "n_sellers")):
+        is_total = _c("dimension") == ALL
+        signed = pl.when(is_total).then(-_c(number)).otherwise(number)
+        named = cells.filter(is_total | (_c("dimension") == dimension)).select(
+            "dimension",
+            "value",
+            *by,
+            equation=pl.concat_str(pl.lit(f"people of {dimension}"), *by, separator="\t"),
+            family=pl.lit("people"),
+            is_total=is_total,
+            number=pl.lit(number),
+            signed=signed,
+        )
+        parts.append(named.filter(_c("signed").sum().over("equation") == 0).drop("signed"))
+    return pl.concat(parts)
+
+
+def bound_by_people() -> tuple[list[Additive], list[Relation]]:
+    """Customers and sellers of a cell are no more than its deals."""
+    numbers = ("n_accounts", "n_sellers")
+    families = (VALUES, CROSSED, FEATURES)
+    people = [Additive(name, is_distinct=True, families=families) for name in numbers]
+    return people, [Relation((name,), ("n",)) for name in numbers]

@@ -10,8 +10,9 @@ from assets.company import Company
 from assets.evidence.dimensions import find_present, number_words
 from assets.evidence.group_sizes import hide_groups
 from assets.evidence.marginal_value import value_moves
+from assets.evidence.protection import Additive
 from assets.evidence.sentences import say_average
-from assets.evidence.suppression import DOMINANCE, Additive, blank, count_people, hide_small_cells
+from assets.evidence.suppression import DOMINANCE, blank, count_people, hide_small_cells
 from assets.evidence.value_accounts import (
     AMOUNTS,
     GAIN,

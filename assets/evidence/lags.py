@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
@@ -23,8 +24,9 @@ from assets.evidence.dimensions import (
     state_equations,
 )
 from assets.evidence.group_sizes import hide_groups
+from assets.evidence.protection import Additive, Relation
 from assets.evidence.reverse_time import fit_reverse_time, read_shares
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells, is_small
+from assets.evidence.suppression import blank, count_people, hide_small_cells, is_small
 from assets.methods.bands import cut_quintiles, place_in_quintile
 from assets.methods.standardisation import disagree, standardise
 from assets.methods.survival import fit_cumulative_incidence, fit_kaplan_meier, read_horizons, read_quantile
@@ -46,6 +48,7 @@ _c = pl.col
 _CELL: Final = ["dimension", "value", "hop"]
 
 _PASSED_ON: Final = "passed on "
+_TOGETHER: Final = "hops"
 
 OF_ITEMS: Final = (
     Dimension(
@@ -242,8 +245,8 @@ def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataF
     group hidden at a hop stays hidden at the later ones.
     """
     pair = sizes.filter(_c("hop").is_in(TOGETHER)).with_columns(
-        equation=pl.concat_str(pl.lit("hops"), "dimension", "value", separator="\t"),
-        family=pl.lit("hops"),
+        equation=pl.concat_str(pl.lit(_TOGETHER), "dimension", "value", separator="\t"),
+        family=pl.lit(_TOGETHER),
         is_total=_c("hop") == TOGETHER[0],
     )
     equal = pair.filter(_c("n").n_unique().over("equation") == 1)
@@ -262,20 +265,74 @@ def _hide(sizes: pl.DataFrame, groups: Groups, always: pl.DataFrame) -> pl.DataF
             equal.select("equation", "family", *_CELL, "is_total"),
         ]
     )
+    groups_of = (VALUES, CROSSED, FEATURES)
     additive = [
-        Additive("n"),
-        Additive("reached", is_size=False, families=(_PASSED_ON,)),
-        Additive("censored", is_size=False, families=(VALUES, CROSSED, FEATURES)),
+        Additive("n", families=(*groups_of, _TOGETHER), width="n_width"),
+        Additive("reached", is_size=False, families=(*groups_of, _PASSED_ON)),
+        Additive("censored", is_size=False, families=groups_of),
     ]
+    relations = (Relation(("reached", "censored"), ("n",)),)
     cells = _pass_on_smallness(sizes)
+    equations = pl.concat([equations.with_columns(number=pl.lit(None, pl.String)), _tie_hops(sizes)])
     hidden = sizes.join(always.unique(), on=always.columns, how="semi").select(_CELL)
     while True:
-        marked = hide_small_cells(cells, equations, _CELL, additive=additive, always=hidden)
+        marked = hide_small_cells(
+            _bound_by_told(cells, hidden),
+            equations,
+            _CELL,
+            additive=additive,
+            relations=relations,
+            always=hidden,
+        )
         later = marked.filter(_is_at_or_after(_c("suppressed"))).select(_CELL)
-        if later.join(marked.filter("suppressed"), on=_CELL, how="anti").is_empty():
+        if later.join(hidden, on=_CELL, how="anti").is_empty():
             break
         hidden = later
     return sizes.join(marked.select(*_CELL, "suppressed"), on=_CELL, how="left", maintain_order="left")
+
+
+def _list_hops(sizes: pl.DataFrame) -> list[str]:
+    """The hops on the way that the firm records."""
+    recorded = set(sizes["hop"])
+    return [hop for hop in WAY if hop in recorded]
+
+
+def _tie_hops(sizes: pl.DataFrame) -> pl.DataFrame:
+    """What left a hop entered the next one, in groups where that is so: everybody sees that it is, or may guess."""
+    following = dict(pairwise(_list_hops(sizes)))
+    left = sizes.with_columns(next=_c("hop").replace_strict(following, default=None, return_dtype=pl.String))
+    entered = sizes.select("dimension", "value", next="hop", entered="n")
+    same = left.join(entered, on=["dimension", "value", "next"]).filter(_c("reached") == _c("entered"))
+    return pl.concat(
+        same.select(
+            pl.concat_str(pl.lit("next"), "dimension", "value", "next", separator="\t").alias("equation"),
+            pl.lit("next").alias("family"),
+            "dimension",
+            "value",
+            _c(hop).alias("hop"),
+            pl.lit(number == "n").alias("is_total"),
+            pl.lit(number).alias("number"),
+        )
+        for hop, number in (("hop", "reached"), ("next", "n"))
+    )
+
+
+def _bound_by_told(cells: pl.DataFrame, hidden: pl.DataFrame) -> pl.DataFrame:
+    """Add `n_width`: 0 where the hop before is shown and tells the size, 1 after that, null elsewhere.
+
+    How many items left a hop that may be shown is an event of that cell, and later hops of the group are no larger: who follows items
+    from hop to hop can place their sizes closely. Exactly, only that one.
+    """
+    places = {hop: place for place, hop in enumerate(_list_hops(cells))}
+    place = pl.when(_c("hop") == TOGETHER[1]).then(pl.lit(TOGETHER[0])).otherwise("hop")
+    place = place.replace_strict(places, default=len(places), return_dtype=pl.Int64)
+    small = cells.select(*_CELL, small=is_small(), place=place)
+    shown = small.filter(~_c("small") & (_c("hop") != BOARD)).join(hidden, on=_CELL, how="anti")
+    last = shown.group_by("dimension", "value").agg(told=_c("place").max() + 1)
+    after = _c("place") - _c("told")
+    width = pl.when(after == 0).then(0).when(after > 0).then(1)
+    known = small.join(last, on=["dimension", "value"], how="left").select(*_CELL, n_width=width)
+    return cells.join(known, on=_CELL, how="left", maintain_order="left")
 
 
 def _is_at_or_after(marked: pl.Expr) -> pl.Expr:

@@ -9,7 +9,8 @@ import polars as pl
 from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.evidence.dimensions import ALL
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.capture_recapture import LEAST_BOTH, estimate_total
 from assets.methods.rates import estimate_share
 from assets.voice.hops import REFUSALS, observation_end
@@ -27,6 +28,14 @@ CAVEAT: Final = "assumes that who tells a seller is no likelier to tell others; 
 
 _c = pl.col
 _COUNTS: Final = ("needs_by_sellers", "needs_by_others", "needs_by_both")
+_RELATIONS: Final = (
+    # every need is heard by sellers, by others, or by both
+    Relation(("needs_by_sellers", "needs_by_others"), ("n", "needs_by_both"), is_equal=True),
+    *(Relation(("needs_by_both",), (name,)) for name in ("needs_by_sellers", "needs_by_others")),
+    Relation(("n_accounts",), ("n",)),
+    Relation(("needs_met",), ("needs_watched",)),
+    Relation(("needs_watched",), ("n",)),
+)
 
 
 def list_needs(
@@ -157,7 +166,7 @@ def estimate_needs(needs: pl.LazyFrame) -> pl.DataFrame:
         Additive("n_accounts", families=("segment",)),
         *(Additive(name, is_size=False) for name in (*_COUNTS, "needs_watched", "needs_met")),
     ]
-    hidden = hide_small_cells(cells, _state_equations(cells), CELL, additive=additive)
+    hidden = hide_small_cells(cells, _state_equations(cells), CELL, additive=additive, relations=_RELATIONS)
     return _add_estimates(hidden)
 
 

@@ -25,9 +25,10 @@ from assets.evidence.moves import (
     pretend_earlier,
     relative_quarter,
 )
+from assets.evidence.protection import Additive
 from assets.evidence.sentences import Change, say_change, say_hidden_change
 from assets.evidence.specifications import MATURE_SHARE
-from assets.evidence.suppression import Additive, count_people, hide_small_cells
+from assets.evidence.suppression import count_people, hide_small_cells
 from assets.methods.disclosure import MIN_SELLERS
 from assets.methods.event_study import UNTREATED, Contrast, EventRows, EventStudy, fit_event_study
 from assets.methods.rates import e_value, e_value_bound

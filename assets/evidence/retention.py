@@ -23,8 +23,9 @@ from assets.evidence.dimensions import (
     reference_of,
     state_equations,
 )
-from assets.evidence.group_sizes import can_be_judged, hide_groups, is_followed
-from assets.evidence.suppression import Additive, blank, count_people, hide_small_cells
+from assets.evidence.group_sizes import bound_by_people, can_be_judged, hide_groups, is_followed, tie_people
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.suppression import blank, count_people, hide_small_cells
 from assets.methods.clustered_survival import add_influences, bound_estimates, compare_survival_by_seller
 from assets.methods.restricted_mean import read_restricted_mean
 from assets.methods.standardisation import disagree, standardise
@@ -264,8 +265,20 @@ def _hide(sizes: pl.DataFrame, estimates: pl.DataFrame, groups: Groups, always: 
     additive = [Additive(f"{name}_{h}", is_size=False) for h in HORIZONS_DAYS for name in _COUNTS]
     cells = sizes.join(counts, on=_GROUP, how="left")
     equations = state_equations(sizes, nested=find_nested(groups))
+    # who left on the last day was still at risk on it
+    relations = [
+        Relation(tuple(f"{name}_{h}" for name in parts), ("n",))
+        for h in HORIZONS_DAYS
+        for parts in (("at_risk",), ("events", "other_exits"))
+    ]
+    people, bounds = bound_by_people()
     return hide_small_cells(
-        cells, equations, _GROUP, additive=[Additive("n"), *additive], always=always
+        cells,
+        pl.concat([equations, tie_people(sizes)], how="diagonal"),
+        _GROUP,
+        additive=[Additive("n"), *additive, *people],
+        relations=[*relations, *bounds],
+        always=always,
     ).select([*sizes.columns, "suppressed"])
 
 

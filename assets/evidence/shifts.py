@@ -10,7 +10,8 @@ import polars as pl
 
 from assets.company import Company
 from assets.evidence.dimensions import ALL
-from assets.evidence.suppression import Additive, blank, hide_small_cells
+from assets.evidence.protection import Additive
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.change_points import (
     LEAST_PERIODS,
     average_run_length,

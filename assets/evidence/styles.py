@@ -10,7 +10,9 @@ from assets.company import Company
 from assets.core.deals import fiscal_quarter
 from assets.core.directory import Directory
 from assets.evidence.dimensions import ALL
-from assets.evidence.suppression import Additive, add_seasons, blank, hide_small_cells
+from assets.evidence.protection import Additive
+from assets.evidence.seasons import add_seasons
+from assets.evidence.suppression import blank, hide_small_cells
 from assets.methods.disclosure import MIN_SELLERS
 from assets.voice.hops import observation_end
 
@@ -217,10 +219,13 @@ def _hide(cells: pl.DataFrame, quarters: pl.DataFrame | None) -> pl.DataFrame:
     """Mark team-quarters that stay hidden. Teams add up to the firm, and `sales_rhythm` knows the sums over seasons of each team."""
     equations = cells.select(*CELL, equation="quarter", family=pl.lit("teams"), is_total=_c("team") == ALL)
     counts = [name for name in _COUNTS if name in cells.columns]
-    seasons, sums = add_seasons(cells, "quarter", ["team"], ["n", "won_deals", *counts])
+    cells = cells.with_columns(cohort_deals="won_deals", is_hidden_cohort=pl.lit(value=False))
     always = None
     if quarters is not None:
         always = quarters.select(team=pl.lit(ALL), quarter="quarter")
+        hidden = pl.struct(CELL).is_in(always.select(pl.struct(CELL).alias("cell"))["cell"].implode())
+        cells = cells.with_columns(is_hidden_cohort=hidden)
+    seasons, sums = add_seasons(cells, "quarter", ["team"], ["n", "won_deals", "cohort_deals", *counts])
     marked = hide_small_cells(
         pl.concat([cells.with_columns(is_known=pl.lit(value=False)), seasons], how="diagonal_relaxed"),
         pl.concat([equations, sums.select(equations.columns)]),
@@ -229,7 +234,10 @@ def _hide(cells: pl.DataFrame, quarters: pl.DataFrame | None) -> pl.DataFrame:
             Additive("n"),
             Additive("n_sellers", families=("teams",), least=MIN_SELLERS),  # a seller has one team
             *(Additive(name, is_size=False) for name in ("won_deals", *counts)),
+            # the deals of a quarter that other tables hide are those of its teams
+            Additive("cohort_deals", of="is_hidden_cohort"),
         ],
         always=always,
     )
+    cells = cells.drop("cohort_deals", "is_hidden_cohort")
     return cells.join(marked.select(*CELL, "suppressed"), on=CELL, how="left")

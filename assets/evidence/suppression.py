@@ -3,49 +3,24 @@
 Hidden is a cell of fewer than five sellers or ten customers, and one that two sellers dominate (the rest is less than a
 tenth of the largest, so the second could work the largest out: the p % rule). A published total is an equation: the
 groups of a dimension add up to `all`, the quarters of a group to its `all` period. So further cells are hidden, first by
-rule, then as long as an attacker with all published numbers and a linear program can tell a hidden count of a small cell
-more closely than the size of a cell that may be shown.
+rule, then as long as an attacker can tell a hidden count of a small cell too closely (`protection`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS, Sums, measure_widths
+from assets.evidence.protection import Additive, Relation, list_secrets
+from assets.methods.disclosure import MIN_ACCOUNTS, MIN_SELLERS
 
 DOMINANCE: Final = 0.10
 """Least share of the largest seller's deals that all but the two largest must have between them."""
-PROTECTED_SHARE: Final = 0.2
-"""Width of the protected range, as a share of the count, where that is more than `MIN_ACCOUNTS`."""
 
-SEASONS: Final = "seasons"
-"""Family of the equations that `add_seasons` states."""
-
-_SLACK: Final = 1e-6
 _c = pl.col
-
-
-@dataclass(frozen=True, slots=True)
-class Additive:
-    """A published number that adds up.
-
-    Attributes:
-        name: its column in the cells; null counts as 0.
-        is_size: sizes (deals, items, months) must stay open by `least` or a fifth; other counts of a small cell must not be told
-            exactly unless they are 0.
-        families: families of equations in which it adds up; empty: all.
-        least: how far apart the limits of a size must stay at least: the size of a cell that may be shown.
-    """
-
-    name: str
-    is_size: bool = True
-    families: tuple[str, ...] = ()
-    least: int = MIN_ACCOUNTS
 
 
 def count_people(*, seller: str = "rep_id", account: str = "account_id") -> list[pl.Expr]:
@@ -75,6 +50,7 @@ def hide_small_cells(
     key: Sequence[str],
     *,
     additive: Sequence[Additive] = (),
+    relations: Sequence[Relation] = (),
     always: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Mark small cells, and cells that protect them.
@@ -84,14 +60,19 @@ def hide_small_cells(
             `additive`; with `n`, `largest`, `second` as of `count_people` the dominance rule holds, too. Where `is_known` (if
             there), another table shows the cell: it is never small and can't be hidden.
         equations: one row per member of an equation: `equation` (any text that names it), `family` (where `additive` names
-            some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold are ignored.
+            some), the columns of `key`, and `is_total`, true for the member that the others add up to. Members that `cells` does not hold
+            are ignored. Where `number` (if there) is not null, the member is that number of its cell and the equation is between
+            these only; it counts in no rule.
         key: columns that name a cell.
         additive: the numbers shown that add up; none: cells are protected by rule only.
+        relations: between additive numbers; each of them is protected also from whoever reasons from one to the other.
         always: cells (columns of `key`, or some of them) hidden whatever their size, as another table hides them.
 
     Returns:
         `cells` in their order with `suppressed` (Boolean). A total is hidden only where nothing else can protect.
     """
+    if "number" not in equations.columns:
+        equations = equations.with_columns(number=pl.lit(None, pl.String))
     known = _c("is_known") if "is_known" in cells.columns else pl.lit(value=False)
     sized = cells.with_row_index("_cell").with_columns(
         _small=~known & is_small(knows_largest="largest" in cells.columns), _known=known
@@ -102,14 +83,16 @@ def hide_small_cells(
     # a total without parts, or parts without their total, say nothing
     says = _c("is_total").any() & ~_c("is_total").all()
     members = members.filter(says.over("equation"))
+    ties = members.filter(_c("number").is_not_null())
+    members = members.filter(_c("number").is_null())
     hidden = sized["_small"].to_numpy().copy()
     if always is not None and always.height:
         named = sized.join(always.unique(), on=always.columns, how="semi")["_cell"]
         hidden[named.to_numpy()] = True
-    small = np.flatnonzero(sized["_small"].to_numpy())
+    secrets = list(list_secrets(sized, members, ties, additive, relations)) if additive and len(sized) else []
     while True:
         hidden = _protect_by_rule(members, hidden)
-        more = _protect_from_attack(sized, members, hidden, small, additive)
+        more = sorted({cell for together in secrets for cell in together.protect(hidden)})
         if not more:
             break
         hidden[more] = True
@@ -141,112 +124,6 @@ def _is_protected() -> pl.Expr:
     """
     hidden, part = _c("_hidden"), ~_c("is_total")
     return ~hidden.any() | ((hidden.sum() > 1) & ((hidden & ~_c("_small")).any() | (hidden | ~part).all()))
-
-
-def _protect_from_attack(
-    sized: pl.DataFrame,
-    members: pl.DataFrame,
-    hidden: np.ndarray,
-    small: np.ndarray,
-    additive: Sequence[Additive],
-) -> list[int]:
-    """Cells to hide next, because a number of a small cell can be worked out; none when all hold."""
-    more: set[int] = set()
-    for number in additive:
-        inside = members.filter(_c("family").is_in(number.families)) if number.families else members
-        values = sized[number.name].fill_null(0).cast(pl.Float64).to_numpy()
-        asked = small if number.is_size else small[values[small] > 0]
-        needed = width_to_keep(values[asked], is_size=number.is_size, least=number.least)
-        sums = state_sums(inside, len(sized))
-        known = sized["_known"].to_numpy()
-        widths = measure_widths(sums, values, hidden, asked, needed)
-        for cell in asked[widths < needed - _SLACK]:
-            more.update(_choose_protector(sums, values, hidden | known, hidden, int(cell), number))
-    return sorted(more)
-
-
-def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
-    """How far apart the limits of a small cell's number must stay."""
-    return np.maximum(least, PROTECTED_SHARE * values) if is_size else np.ones_like(values)
-
-
-def state_sums(members: pl.DataFrame, cells: int) -> Sums:
-    """The equations as a matrix; `members` has `equation`, `_cell`, `is_total`."""
-    names = members["equation"].unique().sort()
-    codes = members["equation"].cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy()
-    return Sums.of(
-        codes,
-        members["_cell"].cast(pl.Int64).to_numpy(),
-        members["is_total"].to_numpy(),
-        equations=len(names),
-        numbers=cells,
-    )
-
-
-def _choose_protector(
-    sums: Sums, values: np.ndarray, closed: np.ndarray, hidden: np.ndarray, cell: int, number: Additive
-) -> list[int]:
-    """The cell to hide for one that is exposed: in an equation with it, large enough, as small as can be; totals last.
-
-    `closed` cells can't be chosen: hidden already, or known anyway.
-    """
-    needed = float(width_to_keep(values[[cell]], is_size=number.is_size, least=number.least)[0])
-    reached, seen = {cell}, np.zeros(len(values), dtype=bool)
-    matrix, columns = sums.matrix, sums.matrix.T.tocsr()
-    while reached:
-        seen[list(reached)] = True
-        rows = np.unique(np.concatenate([columns[i].indices for i in reached] or [np.empty(0, int)]))
-        near = matrix[rows]
-        open_ = np.unique(near.indices[~closed[near.indices]])
-        parts = set(near.indices[near.data > 0].tolist())
-        ranked = sorted(
-            open_.tolist(), key=lambda i: (i not in parts, values[i] < needed, abs(values[i] - needed), i)
-        )
-        if ranked and (values[ranked[0]] > 0):
-            return ranked[:1]
-        # nothing left beside it: look beside the hidden cells it hangs together with
-        reached = set(near.indices[hidden[near.indices]].tolist()) - set(np.flatnonzero(seen).tolist())
-    return []
-
-
-def add_seasons(
-    cells: pl.DataFrame, quarter: str, by: Sequence[str], numbers: Sequence[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What `sales_rhythm` tells of fiscal quarters: sums over the quarters of one season, and over every second quarter.
-
-    Its phases are the months of a quarter, a half and a year, so whoever adds three of them up has a sum over the quarters of a
-    table that goes by quarter. A sum over a single quarter is left out: where that is small, the phases are thin and hidden.
-
-    Args:
-        cells: with `quarter` (YYYY-Qn) and `by` (text).
-        quarter: name of that column.
-        by: other columns of the cell's key.
-        numbers: what adds up, whole numbers or sums of them.
-
-    Returns:
-        The sums, as cells that are known (`is_known`, the season in `quarter`), and equations as `hide_small_cells` takes them.
-    """
-    number = _c(quarter).str.extract(r"^\d{4}-Q(\d)$", 1).cast(pl.Int64)
-    dated = cells.filter(number.is_not_null())
-    named = [pl.format("season {}", number), pl.format("half {}", number % 2)]
-    members = pl.concat(dated.with_columns(_season=name) for name in named)
-    members = members.filter(_c(quarter).n_unique().over("_season", *by) > 1)
-    totals = (
-        members.group_by("_season", *by)
-        .agg(_c(list(numbers)).sum())
-        .with_columns(_c("_season").alias(quarter), is_known=pl.lit(value=True))
-    )
-    rows = [
-        frame.select(
-            *by,
-            quarter,
-            equation=pl.concat_str("_season", *by, separator="\t"),
-            family=pl.lit(SEASONS),
-            is_total=pl.lit(is_total),
-        )
-        for frame, is_total in ((members, False), (totals, True))
-    ]
-    return totals.drop("_season"), pl.concat(rows)
 
 
 def blank(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:

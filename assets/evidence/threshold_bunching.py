@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from assets.evidence.suppression import Additive, hide_small_cells
+from assets.evidence.protection import Additive
+from assets.evidence.suppression import hide_small_cells
 from assets.incentives.pay_thresholds import CAP, PREDICTED
 from assets.methods.bunching import Layout, Side, can_fit, fit_bunching, lay_bins, resample_residuals
 from assets.methods.density import JUMP_P, find_density_jump

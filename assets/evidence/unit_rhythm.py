@@ -11,8 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from assets.evidence.dimensions import ALL, UNKNOWN
+from assets.evidence.protection import Additive
 from assets.evidence.selling_days import SellingDays
-from assets.evidence.suppression import DOMINANCE, Additive, hide_small_cells
+from assets.evidence.suppression import DOMINANCE, hide_small_cells
 from assets.methods.fiscal import MONTHS_IN
 from assets.methods.rates import Interval
 from assets.methods.resampling import REPLICATES, derive_seed, draw_totals, draw_weights, read_interval

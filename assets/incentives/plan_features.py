@@ -49,12 +49,13 @@ def plan_features(
     incentive of its sellers; describe tiers, jumps and convexity at that quota; add what else raises the stakes.
 
     Do not assume that sellers face the median quota: a jump in money scales with each seller's own. Where fewer than five sellers
-    are on a plan version, what follows from their quotas and pay is blank: a median of so few is somebody's own.
+    are on a plan version, what follows from their quotas and pay is blank: a median of so few is somebody's own. `n_sellers` is blank on
+    one version beside such a one, too, so that it can't be worked out.
     """
     described = describe_plans(
         plans, plan_components, plan_tiers, plan_assignments, quotas, spiffs, reps, company
     )
-    return hide_few_sellers(described)
+    return hide_few_sellers(described, plans)
 
 
 def describe_plans(
@@ -114,11 +115,47 @@ def describe_plans(
     ).select(c(name).cast(dtype) for name, dtype in PLAN_FEATURES.schema.items())
 
 
-def hide_few_sellers(features: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows of `describe_plans` without what so few sellers' quotas and pay are behind; the plan's own terms stay."""
-    shown = [pl.when(~pl.col("suppressed")).then(name).alias(name) for name in (*_OF_SELLERS, "n_sellers")]
-    return features.with_columns(
-        *shown, null_reason=pl.when("suppressed").then(pl.lit("few_sellers")).otherwise("null_reason")
+def hide_few_sellers(features: pl.LazyFrame, plans: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of `describe_plans` without what so few sellers' quotas and pay are behind; the plan's own terms stay.
+
+    How many sellers all plans of a time have is told by other tables. So beside each hidden plan version, of those that held in its
+    time, the one with the fewest sellers shows everything but how many.
+    """
+    c = pl.col
+    shown = [pl.when(~c("suppressed")).then(c(name)).alias(name) for name in _OF_SELLERS]
+    return (
+        features.join(_pair_hidden(features, plans), on=_PLAN, how="left")
+        .with_columns(
+            *shown,
+            n_sellers=pl.when(~c("suppressed") & c("_in_pair").is_null()).then("n_sellers"),
+            null_reason=pl.when("suppressed").then(pl.lit("few_sellers")).otherwise("null_reason"),
+        )
+        .drop("_in_pair")
+    )
+
+
+def _pair_hidden(features: pl.LazyFrame, plans: pl.LazyFrame) -> pl.LazyFrame:
+    """Per hidden version the smallest that is shown and held at the same time: `plan_id`, `version`, `_in_pair`."""
+    c = pl.col
+    held = _newest(plans, list(_PLAN)).select(*_PLAN, "valid_from", "valid_to")
+    versions = (
+        features.group_by(_PLAN)
+        .agg(c("suppressed").any(), c("n_sellers").max())
+        .filter(c("n_sellers") > 0)
+        .join(held, on=_PLAN)
+    )
+    of_other = [c(name).alias(f"other_{name}") for name in (*_PLAN, "valid_from", "valid_to", "n_sellers")]
+    overlaps = (c("valid_from") < c("other_valid_to")).fill_null(value=True) & (
+        c("other_valid_from") < c("valid_to")
+    ).fill_null(value=True)
+    return (
+        versions.filter("suppressed")
+        .join(versions.filter(~c("suppressed")).select(of_other), how="cross")
+        .filter(overlaps)
+        .sort("other_n_sellers", "other_plan_id", "other_version")
+        .unique(_PLAN, keep="first", maintain_order=True)
+        .select(plan_id="other_plan_id", version="other_version", _in_pair=pl.lit(value=True))
+        .unique()
     )
 
 

@@ -333,6 +333,45 @@ def test_few_people_are_not_shown() -> None:
     assert "not shown" in render_board(got, [])
 
 
+def score_few(deals: pl.LazyFrame, marts: dict[str, pl.LazyFrame]) -> pl.DataFrame:
+    """The page of a firm with these deals and the feedback about them."""
+    less = {
+        **marts,
+        "deal_outcomes": deals,
+        "feedback_hops": marts["feedback_hops"].join(deals, on="opportunity_id", how="semi"),
+        "churn_by_incentive": estimate_churn(deals, COMPANY)[0],
+    }
+    return score(**{name: less[name] for name in SCORED}, company=COMPANY).collect()
+
+
+def test_a_quarter_that_protects_a_small_one_is_not_counted_on_the_page(marts) -> None:
+    """Six deals closed in the third quarter; the page's own has a hundred, the fewest of the others."""
+    number = pl.col("opportunity_id").str.slice(1).cast(pl.Int64)
+    within = pl.int_range(pl.len()).over("cohort_quarter")
+    name = "Commission on the next dollar, median deal"
+    fourth = (pl.col("cohort_quarter") != "2025-Q4") | (within < 100)
+    deals = marts["deal_outcomes"].sort(number).filter(fourth)
+    assert line(score_few(deals, marts), name)["n"] == 100
+    few = deals.filter((pl.col("cohort_quarter") != "2025-Q3") | (within < 6))
+    assert line(score_few(few, marts), name)["n"] is None
+
+
+def test_feedback_of_a_quarter_is_not_counted_where_the_rest_would_be_few(marts) -> None:
+    """All items that entered a hop are counted elsewhere: without those of the page's quarter, four would be left."""
+    at = pl.col("entered_at").dt.date()
+    entered = (at >= date(2025, 7, 1)) & (at < date(2025, 10, 1))
+    hops = marts["feedback_hops"].filter(pl.col("hop") == "board_seen")
+    name = "Feedback seen by the board within 90 days"
+
+    def page(rest: int) -> dict[str, object]:
+        kept = pl.concat([hops.filter(entered), hops.filter(~entered).head(rest)])
+        made = score(**{**{n: marts[n] for n in SCORED}, "feedback_hops": kept}, company=COMPANY)
+        return line(made.collect(), name)
+
+    assert page(60)["n"] == page(0)["n"] == hops.filter(entered).collect().height
+    assert (page(4)["n"], page(4)["suppressed"]) == (None, True)
+
+
 def test_absent_sources_leave_their_lines_out(marts) -> None:
     bare = marts["deal_outcomes"].with_columns(
         pl.lit(None, pl.Float64).alias("emcr"), pl.lit(None, pl.Float64).alias("relative_intensity"),
@@ -505,23 +544,28 @@ def test_no_source_of_complaints_is_not_a_month_without_one(marts) -> None:
     assert draw_trend(marts["account_months"].with_columns(complaints=pl.lit(None, pl.Int64))) is None
 
 
-def test_bars_of_few_people_are_left_out() -> None:
+def draw_attained(attained: list[float]) -> str:
+    """What the chart of attainment says of a deal per customer, by six sellers."""
     rows = [
-        {
-            "opportunity_id": f"o{i}",
-            "rep_id": f"r{i % 6}",
-            "credit_type": "primary",
-            "attainment_after": 1.02 if i < 9 else 0.97,
-        }
-        for i in range(40)
+        {"opportunity_id": f"o{i}", "rep_id": f"r{i % 6}", "credit_type": "primary", "attainment_after": x}
+        for i, x in enumerate(attained)
     ]
-    outcomes = [{"opportunity_id": f"o{i}", "account_id": f"a{i}"} for i in range(40)]
+    outcomes = [{"opportunity_id": f"o{i}", "account_id": f"a{i}"} for i in range(len(rows))]
     chart = draw_bunching(
         table("deal_incentives", rows).collect(), table("deal_outcomes", outcomes).collect()
     )
-    assert chart is not None
-    assert "Most deals, 31, lie from 95 to 100" in chart.text
-    assert "1 steps with too few" in chart.text
+    return "" if chart is None else chart.text
+
+
+def test_bars_of_few_people_are_left_out_and_do_not_follow_from_the_others() -> None:
+    many = [0.97] * 31 + [0.92] * 20
+    assert "Most deals, 31, lie from 95 to 100" in draw_attained(many)
+    assert "left out" not in draw_attained(many)
+    # how many deals there are in all is no secret: nine beside two bars that are shown would be told
+    said = draw_attained([1.02] * 9 + many)
+    assert "Most deals, 31, lie from 95 to 100" in said
+    assert "2 steps with too few" in said
+    assert draw_attained([1.02] * 9 + [0.97] * 31) == ""
 
 
 def test_the_rhythm_that_was_found_is_drawn_else_the_quarter() -> None:

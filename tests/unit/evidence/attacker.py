@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
-from scipy.sparse import csr_matrix, hstack, identity, vstack
+from scipy.sparse import block_array, csr_matrix, hstack, identity, vstack
 from scipy.sparse.csgraph import connected_components
 
 Key = tuple[str, ...]  # table, number, and what names the row
 _ROUNDING = 1e-5  # what follows from numbers published with 8 decimals may miss by more than those
+_MOST = 1e5
+"""No number of an organisation is larger: what has no limit ends here."""
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Attacker:
 
         `wanted` says how wide a range must be before the attacker gives up on it; narrower ones are exact.
         """
+        if not wanted:
+            return {}
         place = {key: i for i, key in enumerate(key for key, value in self.known.items() if value is None)}
         exact = [([(part, 1.0) for part in parts] + [(total, -1.0)], 0.0) for total, parts in self.sums]
         exact += [([(part, 1.0) for part in parts], value) for parts, value in self.totals]
@@ -80,18 +84,8 @@ class Attacker:
         below, most = self._state(less, place)
         rows, right = vstack([equal, below]).tocsr(), np.concatenate([level, most])
         is_equal = np.arange(rows.shape[0]) < equal.shape[0]
-        narrow = {place[key]: enough for key, enough in wanted.items()}
-        ranges: dict[int, tuple[float, float]] = {}
-        _, together = connected_components(abs(rows).T @ abs(rows), directed=False)
-        by_column = rows.T.tocsr()
-        for group in {int(together[i]) for i in narrow}:
-            near = np.flatnonzero(together == group)
-            near_rows = np.unique(by_column[near].indices)
-            asked = {int(np.searchsorted(near, i)): narrow[i] for i in narrow if together[i] == group}
-            same = is_equal[near_rows]
-            inside = rows[near_rows][:, near]
-            system = _System(inside[same], right[near_rows][same], inside[~same], right[near_rows][~same])
-            ranges |= {int(near[i]): found for i, found in system.bound(asked).items()}
+        system = _System(rows[is_equal], right[is_equal], rows[~is_equal], right[~is_equal])
+        ranges = system.bound({place[key]: enough for key, enough in wanted.items()})
         return {key: ranges[place[key]] for key in wanted}
 
     def _state(
@@ -118,7 +112,7 @@ class Attacker:
 
 @dataclass(frozen=True)
 class _System:
-    """Numbers that hang together: what they come to, what they are at most, and that none is negative."""
+    """What numbers come to, what they are at most, and that none is negative."""
 
     equal: csr_matrix
     level: np.ndarray
@@ -127,34 +121,56 @@ class _System:
 
     def bound(self, asked: Mapping[int, float]) -> dict[int, tuple[float, float]]:
         """Least and largest value of the numbers in these places; at least as far apart as asked for, or exact."""
-        n = self.equal.shape[1]
+        rows = vstack([self.equal, self.below])
+        _, together = connected_components(
+            block_array([[None, rows], [rows.T, None]]).tocsr(), directed=False
+        )
+        together = together[rows.shape[0] :]
+        near = np.flatnonzero(np.isin(together, together[list(asked)]))
+        inside, together = self._keep(near), together[near]
+        wanted = np.array([asked.get(i, 0.0) for i in near.tolist()])
+        low, high = inside._bound(wanted, together)
+        return {i: (low[k], high[k]) for i in asked for k in [int(np.searchsorted(near, i))]}
+
+    def _keep(self, columns: np.ndarray) -> _System:
+        equal, below = self.equal[:, columns], self.below[:, columns]
+        says, limits = np.diff(equal.indptr) > 0, np.diff(below.indptr) > 0
+        return _System(equal[says], self.level[says], below[limits], self.most[limits])
+
+    def _bound(self, wanted: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n = wanted.size
         end = self._solve(np.zeros(n))
         assert end.status == 0, end.message
         start = np.maximum(end.x, 0.0)
         low, high = start.copy(), start.copy()
-        narrow = list(asked)
-        while narrow:  # any solution is a way things could be, for all numbers at once
+        wide = wanted - 1e-6
+        narrow = np.flatnonzero(wanted > 0)
+        # any solution is a way things could be, for all numbers at once
+        for sign in (1.0, -1.0):
+            found = self._spread(start, narrow, wanted[narrow], sign)
+            low, high = np.minimum(low, found), np.maximum(high, found)
+        narrow = narrow[(high - low < wide)[narrow]]
+        rng = np.random.default_rng(n)
+        tried, corners = np.zeros(n, dtype=bool), True
+        while (left := narrow[~tried[narrow]]).size:
+            if corners:  # a corner of what is possible shows many ranges at once
+                chosen, weights = left, rng.normal(size=left.size)
+            else:  # numbers that hang together are tried one by one, those that do not at once
+                _, first = np.unique(together[left], return_index=True)
+                chosen, weights = left[first], np.ones(first.size)
+                tried[chosen] = True
+            near = np.flatnonzero(np.isin(together, together[chosen]))
+            inside, cost = self._keep(near), np.zeros(near.size)
+            cost[np.searchsorted(near, chosen)] = weights
             for sign in (1.0, -1.0):
-                found = self._spread(start, narrow, np.array([asked[i] for i in narrow]), sign)
-                low, high = np.minimum(low, found), np.maximum(high, found)
-            left = [i for i in narrow if high[i] - low[i] < asked[i] - 1e-6]
-            if len(left) == len(narrow):
-                break
-            narrow = left
-        for i in narrow:
-            if high[i] - low[i] >= asked[i] - 1e-6:
-                continue
-            cost = (np.arange(n) == i).astype(float)
-            for sign in (1.0, -1.0):
-                end = self._solve(sign * cost)
-                assert end.status in (0, 3), end.message
-                if end.status == 3:
-                    high[i] = np.inf
-                else:
-                    low, high = np.minimum(low, end.x), np.maximum(high, end.x)
-        return {i: (float(low[i]), float(high[i])) for i in asked}
+                end = inside._solve(sign * cost)
+                assert end.status == 0, end.message
+                low[near], high[near] = np.minimum(low[near], end.x), np.maximum(high[near], end.x)
+            narrow = narrow[(high - low < wide)[narrow]]
+            corners = corners and narrow.size < left.size
+        return low, high
 
-    def _spread(self, start: np.ndarray, places: list[int], enough: np.ndarray, sign: float) -> np.ndarray:
+    def _spread(self, start: np.ndarray, places: np.ndarray, enough: np.ndarray, sign: float) -> np.ndarray:
         """A way things could be in which as many of the numbers as possible lie far to one side of where they started."""
         n, m = start.size, len(places)
         pick = csr_matrix((np.ones(m), (np.arange(m), places)), shape=(m, n))
@@ -166,12 +182,12 @@ class _System:
             equal=hstack([self.equal, nothing[: self.equal.shape[0]]]),
             below=vstack([hstack([self.below, nothing[self.equal.shape[0] :]]), limit]),
             most=np.concatenate([self.most, -sign * start[places]]),
-            bounds=[(0, None)] * n + [(0, e) for e in enough],
+            bounds=[(0, _MOST)] * n + [(0, e) for e in enough],
         )
         return np.maximum(end.x[:n], 0.0) if end.status == 0 else start
 
     def _solve(self, cost: np.ndarray, **changes: Any) -> Any:
-        with_ = {"equal": self.equal, "below": self.below, "most": self.most, "bounds": (0, None)} | changes
+        with_ = {"equal": self.equal, "below": self.below, "most": self.most, "bounds": (0, _MOST)} | changes
         return linprog(
             cost,
             A_eq=with_["equal"],

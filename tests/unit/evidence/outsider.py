@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from assets.evidence.suppression import is_small
 from tests.unit.evidence.attacker import Attacker, Key
 from tests.unit.evidence.organisations import PLANS
 from tests.unit.evidence.published import Published
@@ -20,51 +19,46 @@ _c = pl.col
 CROSSES: Final = "emcr_quintile_within_segment"
 
 
-def attack(published: Published, *, joint: bool = False) -> Attacker:
+def attack(published: Published, *, between: bool = True, across: bool = True) -> Attacker:
     """Everything that is published, and every relation between the numbers that can be read off their keys.
 
-    With `joint`, table by table, also what follows from different numbers together: events are at most deals, and months at most twelve
-    times as many; what left a hop entered the next one; needs are heard by sellers, by others, or by both; deals won are closed; months
-    of a year make up months of a half, and those months of a quarter.
+    Args:
+        published: the tables.
+        between: also what holds between different numbers: events are at most deals, and months at most twelve times as many; what left
+            a hop entered the next one; needs are heard by sellers, by others, or by both; deals won are closed; months of a year make
+            up months of a half, and those months of a quarter.
+        across: also what stands in two tables.
     """
     attacker, tables = Attacker(), published.tables
-    if joint:
-        _read_groups(attacker, tables, joint=True)
-        _read_lags(attacker, tables["feedback_lag_by_incentive"], joint=True)
-        _read_needs(attacker, tables["unmet_needs"], joint=True)
-        _read_rhythm(attacker, tables["sales_rhythm"], joint=True)
-        return attacker
-    _read_groups(attacker, tables)
-    _read_lags(attacker, tables["feedback_lag_by_incentive"])
-    _read_value(attacker, tables)
-    _read_needs(attacker, tables["unmet_needs"])
-    _read_margins(attacker, "distance", tables["customer_distance"], ("segment", "month"), _DISTANCE)
-    _read_margins(attacker, "drift", tables["value_drift"].filter(_c("dimension") == "team").rename({"organisation": "team"}).drop("dimension").vstack(
-        tables["value_drift"].filter(_c("dimension") == "company").with_columns(organisation=pl.lit("all")).rename({"organisation": "team"}).drop("dimension")
-    ), ("team", "quarter"), {"n_sellers": _c("n_sellers")}, only=("team",))  # fmt: skip
-    _read_margins(
-        attacker,
-        "shifts",
-        tables["market_shifts"].rename({"theme_id": "theme"}),
-        ("channel", "theme"),
-        {"n": _c("n")},
-        only=("channel",),
-    )
-    _read_margins(attacker, "style", tables["selling_style"], ("team", "quarter"), _STYLE, only=("team",))
-    bunching = tables["quota_bunching"].with_columns(_c("threshold").cast(pl.String))
-    _read_margins(attacker, "bunching", bunching, ("plan_id", "threshold"), {"n": _c("n")}, only=("plan_id",))
-    moves = tables["plan_change_effects"].filter(_c("term") == "average")
-    _read_margins(
-        attacker,
-        "moves",
-        moves,
-        ("plan_change", "outcome"),
-        {"n_treated": _c("n_treated")},
-        only=("plan_change",),
-    )
-    _read_rhythm(attacker, tables["sales_rhythm"])
-    _link(attacker, tables)
+    _read_groups(attacker, tables, between=between)
+    _read_lags(attacker, tables["feedback_lag_by_incentive"], between=between)
+    _read_needs(attacker, tables["unmet_needs"], between=between)
+    _read_rhythm(attacker, tables["sales_rhythm"], between=between)
+    for name, table, key, numbers, only in _list_margins(tables):
+        _read_margins(attacker, name, table, key, numbers, only)
+    _read_value(attacker, tables, across=across)
+    if across:
+        _link(attacker, tables)
     return attacker
+
+
+def _list_margins(
+    tables: Mapping[str, pl.DataFrame],
+) -> Iterator[tuple[str, pl.DataFrame, tuple[str, str], Mapping[str, pl.Expr], tuple[str, ...]]]:
+    """Tables of two keys: name, rows, keys, numbers, and the keys that add up (none: both)."""
+    yield "distance", tables["customer_distance"], ("segment", "month"), _DISTANCE, ()
+    drift = tables["value_drift"].with_columns(
+        team=pl.when(_c("dimension") == "company").then(pl.lit("all")).otherwise("organisation")
+    )
+    yield "drift", drift, ("team", "quarter"), {"n_sellers": _c("n_sellers")}, ("team",)
+    shifts = tables["market_shifts"].rename({"theme_id": "theme"})
+    yield "shifts", shifts, ("channel", "theme"), {"n": _c("n")}, ("channel",)
+    yield "style", tables["selling_style"], ("team", "quarter"), _STYLE, ("team",)
+    bunching = tables["quota_bunching"].with_columns(_c("threshold").cast(pl.String))
+    yield "bunching", bunching, ("plan_id", "threshold"), {"n": _c("n")}, ("plan_id",)
+    moves = tables["plan_change_effects"].filter(_c("term") == "average")
+    numbers = {"n_treated": _c("n_treated")}
+    yield "moves", moves, ("plan_change", "outcome"), numbers, ("plan_change",)
 
 
 _DISTANCE: Final = {
@@ -88,7 +82,7 @@ def _rows(frame: pl.DataFrame, key: Sequence[str], number: pl.Expr) -> list[tupl
     return [(tuple(row[:-1]), row[-1]) for row in named.iter_rows()]
 
 
-def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, joint: bool = False) -> None:
+def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, between: bool) -> None:
     churn = tables["churn_by_incentive"]
     half, year = churn.filter(_c("horizon_days") == 180), churn.filter(_c("horizon_days") == 365)
     for number in ("n", "at_risk", "events", "other_exits", *_DISTINCT):
@@ -123,16 +117,15 @@ def _read_groups(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, join
                 if k in attacker.known
             ],
         )
-    for table in ("churn", "rates") if joint else ():
+    for table in ("churn", "rates") if between else ():
         for _, _, *rest in [k for k in attacker.known if k[:2] == (table, "n")]:
             size = [(table, "n", *rest)]
             for distinct in _DISTINCT:
                 attacker.at_most([(table, distinct, *rest)], size)
             if table == "churn":
-                attacker.at_most(
-                    [(table, name, *rest) for name in ("at_risk", "events", "other_exits")], size
-                )
-                attacker.at_most([(table, "mature", *rest)], size)
+                # who left on the last day was still at risk on it
+                for parts in (["at_risk"], ["events", "other_exits"], ["mature"]):
+                    attacker.at_most([(table, part, *rest) for part in parts], size)
             else:
                 attacker.at_most([(table, "account_months", *rest)], size, 12.1)
 
@@ -184,7 +177,7 @@ def _add_last(attacker: Attacker, table: str, number: str, whole: str = "all") -
         attacker.add_up(total, members)
 
 
-def _read_lags(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False) -> None:
+def _read_lags(attacker: Attacker, frame: pl.DataFrame, *, between: bool) -> None:
     key = ("dimension", "value", "hop")
     for number in ("n", "reached", "censored"):
         _read_dimensions(attacker, "lags", number, _rows(frame, key, _c(number)))
@@ -196,26 +189,27 @@ def _read_lags(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False) 
         attacker.link(
             ("lags", "n", dimension, group, "triaged"), ("lags", "n", dimension, group, "board_seen")
         )
-        for hop, following in pairwise(way) if joint else ():
+        for hop, following in pairwise(way) if between else ():
             attacker.link(
                 ("lags", "n", dimension, group, following), ("lags", "reached", dimension, group, hop)
             )
 
 
-def _read_value(attacker: Attacker, tables: Mapping[str, pl.DataFrame]) -> None:
+def _read_value(attacker: Attacker, tables: Mapping[str, pl.DataFrame], *, across: bool) -> None:
     value = tables["incentive_value"]
     attacker.read("value", "n", _rows(value, ("plan_id", "tier"), _c("n")))
-    for name, dimension in (("plan_id", "plan"), ("tier", "tier")):
+    for name, dimension in (("plan_id", "plan"), ("tier", "tier")) if across else ():
         for (group,), part in value.with_columns(_c("tier").cast(pl.String)).group_by(name):
             members = [("value", "n", p, t) for p, t in part.select("plan_id", "tier").iter_rows()]
             attacker.come_to(members, attacker.known.get(("churn", "mature", dimension, str(group))))
 
 
-def _read_needs(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False) -> None:
+def _read_needs(attacker: Attacker, frame: pl.DataFrame, *, between: bool) -> None:
     """Groups make up all, quarters make up all; two lists and their overlap make up n."""
     table = "needs"
     key = ("dimension", "value", "solicitation", "quarter")
-    for number in ("n", "needs_by_sellers", "needs_by_others", "needs_by_both", "n_accounts"):
+    counts = ("needs_by_sellers", "needs_by_others", "needs_by_both", "needs_watched", "needs_met")
+    for number in ("n", *counts, "n_accounts"):
         rows = _rows(frame, key, _c(number))
         attacker.read(table, number, rows)
         parts: dict[Key, list[Key]] = defaultdict(list)
@@ -228,9 +222,13 @@ def _read_needs(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False)
             _add_last(attacker, table, number)
     for _, _, *rest in [k for k in attacker.known if k[:2] == (table, "n")]:
         one, other, both = ((table, f"needs_by_{who}", *rest) for who in ("sellers", "others", "both"))
-        if joint:
+        if between:
             attacker.at_most([(table, "n", *rest), both], [one, other])
             attacker.at_most([one, other], [(table, "n", *rest), both])
+            attacker.at_most([both], [one])
+            attacker.at_most([both], [other])
+            attacker.at_most([(table, "needs_met", *rest)], [(table, "needs_watched", *rest)])
+            attacker.at_most([(table, "needs_watched", *rest)], [(table, "n", *rest)])
         attacker.at_most([(table, "n_accounts", *rest)], [(table, "n", *rest)])
 
 
@@ -261,20 +259,24 @@ def _read_margins(
                     attacker.add_up((table, number, *total), members)
 
 
-def _read_rhythm(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False) -> None:
+def _read_rhythm(attacker: Attacker, frame: pl.DataFrame, *, between: bool) -> None:
     key = ("dimension", "value", "candidate_period", "phase")
     for (measure,), part in frame.group_by("measure"):
         attacker.read("rhythm", str(measure), _rows(part, key, _c("value_n")))
-    for _, measure, dimension, group, period, phase in [k for k in attacker.known if k[0] == "rhythm"]:
-        total = ("rhythm", measure, dimension, group, period, phase)
-        same = [k for k in attacker.known if k[:2] == ("rhythm", measure) and k[4:] == (period, phase)]
+    keys = [key for key in attacker.known if key[0] == "rhythm"]
+    by_phase: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        by_phase[key[1], key[4], key[5]].append(key)
+    for total in keys:
+        _, measure, dimension, group, period, phase = total
+        same = by_phase[measure, period, phase]
         if dimension == "all":
             for kind in ("region", "team"):
                 attacker.add_up(total, [k for k in same if k[2] == kind])
         if dimension == "region":
             attacker.add_up(total, [k for k in same if k[2] == "team" and k[3].startswith(group + " ")])
         longer = {"quarter": ("half", 3), "half": ("year", 6)}.get(period)
-        if longer and joint:
+        if longer and between:
             later = [str(int(phase) + i * longer[1]) for i in range(2)]
             attacker.add_up(
                 total,
@@ -284,7 +286,7 @@ def _read_rhythm(attacker: Attacker, frame: pl.DataFrame, *, joint: bool = False
                     if (k := ("rhythm", measure, dimension, group, longer[0], p)) in attacker.known
                 ],
             )
-        if measure == "won" and joint:
+        if measure == "won" and between:
             attacker.at_most([total], [("rhythm", "closed", *total[2:])])
 
 
@@ -331,180 +333,3 @@ def _match(attacker: Attacker, one: list[Key], other: list[Key]) -> None:
     if one and other:
         attacker.at_most(one, other)
         attacker.at_most(other, one)
-
-
-# ---- what must stay open ----------------------------------------------------------------------------------------------------
-
-_WAY: Final = ("captured", "triaged", "decided", "shipped", "told_back")
-
-
-def list_secrets(published: Published) -> dict[Key, tuple[float, float]]:
-    """Numbers of small cells: the truth, and how wide the range must stay in which an outsider can place it.
-
-    Sizes stay open by a cell that may be shown (ten, or five sellers) or a fifth of what they are; other counts are not told exactly
-    unless they are 0.
-    """
-    secrets: dict[Key, tuple[float, float]] = {}
-    for caller, hiding in published.hidings.items():
-        cells = hiding.cells
-        if caller == "incentive_value":
-            cells = _limit_to_totals(cells)
-        known = _c("is_known") if "is_known" in cells.columns else pl.lit(value=False)
-        small = cells.filter(~known & is_small(knows_largest="largest" in cells.columns))
-        for row in small.to_dicts():
-            for key, value, least in _SECRETS[caller](row):
-                truth = float(value or 0)
-                if least is not None:
-                    secrets[key] = (truth, max(least, 0.2 * truth))
-                elif truth > 0:
-                    secrets[key] = (truth, 1.0)
-    return secrets
-
-
-def find_errors(attacker: Attacker) -> list[object]:
-    """Relations that do not hold where nothing is hidden."""
-    known = {key: float(value or 0) for key, value in attacker.known.items()}
-    wrong: list[object] = [
-        (total, parts)
-        for total, parts in attacker.sums
-        if abs(known[total] - sum(known[p] for p in parts)) > 1e-4
-    ]
-    wrong += [
-        (parts, value) for parts, value in attacker.totals if abs(sum(known[p] for p in parts) - value) > 1e-4
-    ]
-    wrong += [
-        (small, large, times)
-        for small, large, times in attacker.limits
-        if sum(known[k] for k in small) > times * sum(known[k] for k in large) + 1e-4
-    ]
-    return wrong
-
-
-def _limit_to_totals(cells: pl.DataFrame) -> pl.DataFrame:
-    """A row is no further open (`least`) than the plan and the tier whose deals another table tells."""
-    known = cells.filter("is_known")
-    plans = known.filter(_c("tier") < 0).select("plan_id", of_plan="n")
-    tiers = known.filter(_c("plan_id") == "").select("tier", of_tier="n")
-    return (
-        cells.filter(~_c("is_known"))
-        .join(plans, on="plan_id")
-        .join(tiers, on="tier")
-        .with_columns(least=pl.min_horizontal(pl.lit(10.0), "of_plan", "of_tier"))
-    )
-
-
-Secret = tuple[Key, Any, float | None]  # the number, the truth, the least width of a size (None: a count)
-
-
-def _churn(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["dimension"], row["value"])
-    yield ("churn", "n", *at), row["n"], 10
-    for name in ("at_risk", "events", "other_exits"):
-        yield ("churn", name, *at), row[f"{name}_180"], None
-
-
-def _rates(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["dimension"], row["value"], row["period"])
-    yield ("rates", "n", *at), row["n"], 10
-    yield ("rates", "account_months", *at), row["account_months"], 10
-    for category in ("all", "mis_sale", "service"):
-        yield ("rates", f"complaints {category}", *at), row.get(f"complaints: {category}"), None
-
-
-def _lags(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["dimension"], row["value"], row["hop"])
-    yield ("lags", "n", *at), row["n"], 10
-    for name in ("reached", "censored"):
-        yield ("lags", name, *at), row[name], None
-
-
-def _needs(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["dimension"], row["value"], row["solicitation"], row["quarter"])
-    yield ("needs", "n", *at), row["n"], 10
-    for name in ("needs_by_sellers", "needs_by_others", "needs_by_both"):
-        yield ("needs", name, *at), row[name], None
-
-
-def _style(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["team"], row["quarter"])
-    yield ("style", "n", *at), row["n"], 10
-    for name in ("won_deals", "unasked", "listening"):
-        yield ("style", name, *at), row[name], None
-
-
-def _rhythm(row: Mapping[str, Any]) -> Iterator[Secret]:
-    period = row["candidate_period"]
-    for name, value in row.items():
-        if name.startswith(f"{period} "):
-            at = (row["dimension"], row["value"], period, name.removeprefix(f"{period} "))
-            yield ("rhythm", "closed", *at), value, 10
-
-
-def _distance(row: Mapping[str, Any]) -> Iterator[Secret]:
-    at = (row["segment"], row["month"])
-    yield ("distance", "n", *at), row["n"], 10
-    for name in ("touches", "owner_changes"):
-        yield ("distance", name, *at), row[name], None
-
-
-def _drift_sizes(row: Mapping[str, Any]) -> Iterator[Secret]:
-    team = "all" if row["dimension"] == "company" else row["organisation"]
-    quarter = f"{row['quarter'] // 4}-Q{row['quarter'] % 4 + 1}"
-    yield ("drift", "n_sellers", team, quarter), row["n_sellers"], 5
-
-
-_SECRETS: Final = {
-    "retention": _churn,
-    "complaint_rates": _rates,
-    "lags": _lags,
-    "needs": _needs,
-    "styles": _style,
-    "unit_rhythm": _rhythm,
-    "customer_distance": _distance,
-    "value_drift": _drift_sizes,
-    "incentive_value": lambda row: [
-        (("value", "n", row["plan_id"], str(row["tier"])), row["n"], row["least"])
-    ],
-    "shifts": lambda row: [(("shifts", "n", row["channel"], row["theme_id"]), row["n"], 10)],
-    "threshold_bunching": lambda row: [
-        (("bunching", "n", row["plan_id"], str(row["threshold"])), row["n"], 10)
-    ],
-    "plan_changes": lambda row: [(("moves", "n_treated", row["change"], row["outcome"]), row["n_moved"], 5)],
-}
-
-
-def find_breaches(
-    published: Published, every: int = 1
-) -> tuple[list[tuple[Key, float, tuple[float, float]]], int]:
-    """Secrets that can be told too closely, each with the truth and the range; and how many were tried, of `every` so many one."""
-    secrets = dict(list(list_secrets(published).items())[::every])
-    breaches, tried = _try(attack(published), secrets)
-    # different numbers taken together bound each other more closely; even then no count of a small cell is told exactly
-    along = {
-        key: (truth, 1.0)
-        for key, (truth, _) in secrets.items()
-        if key[0] in ("churn", "rates", "lags", "needs", "rhythm") and truth > 0
-    }
-    followed = attack(published, joint=True)
-    for key in list(along):
-        # how many items left a hop that may be shown is shown, and so is how many entered the next
-        if key[0] == "lags" and key[1] == "n" and key[-1] in _WAY[1:]:
-            before = ("lags", "reached", *key[2:-1], _WAY[_WAY.index(key[-1]) - 1])
-            if followed.known.get(before) is not None:
-                del along[key]
-    more, _ = _try(followed, along)
-    return breaches + more, tried
-
-
-def _try(
-    attacker: Attacker, secrets: Mapping[Key, tuple[float, float]]
-) -> tuple[list[tuple[Key, float, tuple[float, float]]], int]:
-    shown = {key: value for key in secrets if (value := attacker.known[key]) is not None}
-    breaches = [(key, secrets[key][0], (value, value)) for key, value in shown.items()]
-    wanted = {key: width for key, (_, width) in secrets.items() if key not in shown}
-    for key, (low, high) in attacker.bound(wanted).items():
-        if high - low < wanted[key] - 1e-3:
-            truth = secrets[key][0]
-            assert low - 1e-3 <= truth <= high + 1e-3, f"not so: {key} is {truth}, not {low} to {high}"
-            breaches.append((key, truth, (low, high)))
-    return breaches, len(wanted)

@@ -1,6 +1,6 @@
 """Two hundred made-up organisations, published and attacked: nothing about a small cell is told more closely than it may be.
 
-A few of them are tried in every run. All two hundred: `ORGANISATIONS=200 python -m pytest -n auto tests/unit/evidence/test_attacker.py`.
+A few of them are tried in every run, all two hundred by `.ci/run`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from assets.evidence.suppression import count_people, is_small
 from expectations.contracts import TABLES
 from expectations.model import Audience
 from tests.unit.evidence.organisations import Organisation
-from tests.unit.evidence.outsider import attack, find_breaches, find_errors
-from tests.unit.evidence.published import CALLERS, WIDE, publish
+from tests.unit.evidence.outsider import attack
+from tests.unit.evidence.published import CALLERS, publish
+from tests.unit.evidence.small_cells import find_breaches, find_errors
+from tests.unit.evidence.wide import WIDE
 
-ORGANISATIONS = int(os.environ.get("ORGANISATIONS", "3"))
+ORGANISATIONS = int(os.environ.get("ORGANISATIONS", "0"))
+SEEDS = range(ORGANISATIONS) if ORGANISATIONS else (1, 8, 13, 18, 49)
+"""Without a number of organisations: some in which something was told once."""
 _QUIET = {"incentive_effects", "plan_features", "lead_lags", "board_scorecard"}
 """Tables with people in them that call no `hide_small_cells`: their facts say why."""
 
@@ -30,7 +34,7 @@ def test_the_facts_cover_every_table_that_is_handed_around() -> None:
     assert len(protected) == len(CALLERS)
 
 
-@pytest.mark.parametrize("seed", range(ORGANISATIONS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_small_cell_of_an_organisation_is_told(seed: int) -> None:
     published = publish(Organisation.make(seed))
     breaches, tried = find_breaches(published)
@@ -47,9 +51,9 @@ def test_hiding_only_the_small_cells_is_seen_through() -> None:
     assert len(breaches) > tried / 2
 
 
-@pytest.mark.parametrize("joint", [False, True])
-def test_what_the_attacker_believes_is_so(joint: bool) -> None:
-    assert find_errors(attack(publish(Organisation.make(1), "nothing"), joint=joint)) == []
+@pytest.mark.parametrize("seed", [1, 8])
+def test_what_the_attacker_believes_is_so(seed: int) -> None:
+    assert find_errors(attack(publish(Organisation.make(seed), "nothing"))) == []
 
 
 def test_one_sellers_numbers_are_hidden_although_others_have_a_deal_each() -> None:

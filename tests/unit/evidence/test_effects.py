@@ -17,6 +17,7 @@ from assets.evidence.sentences import CONTROL_FINDS, CONTROL_IS_QUIET, Found, sa
 from assets.evidence.specifications import EXPOSURES, OUTCOMES, SEPARATION, SPECIFICATIONS
 from expectations.cautions import MEANINGS, Caution
 from expectations.contracts import TABLES
+from tests.unit.evidence.attacker import Attacker
 
 END = date(2025, 12, 31)
 HEADLINE = SEPARATION[2]
@@ -124,6 +125,38 @@ def test_within_sellers_the_planted_ratio_is_found_and_across_them_it_is_not(tab
         assert covers(row(table, "churn_180d", specification), 1.5)
     assert not covers(row(table, "churn_180d", "unadjusted"), 1.5)
     assert covers(row(table, "complaint_180d", HEADLINE), 1.5)
+
+
+def test_how_many_stand_behind_a_hidden_row_can_not_be_told_from_the_others(frame_of, known) -> None:
+    """What pays is known of four sellers' deals only. No row is a sum of others: a linear program over all of them finds no size."""
+    firm = draw_firm(sellers=12, deals=30)
+    for deal in firm["deal_outcomes"]:
+        if deal["rep_id"] > "r003":
+            deal["emcr"] = deal["relative_intensity"] = None
+    table = estimate(frame_of, firm, known)
+    hidden = table.filter("suppressed")
+    assert hidden["exposure"].n_unique() >= 1
+    assert table.filter(~pl.col("suppressed") & pl.col("n").is_not_null()).height > 0
+    numbers = [name for name, kind in table.schema.items() if kind.is_numeric() and name != "evidence_level"]
+    assert hidden.select(pl.col(numbers).is_null().all()).row(0) == (True,) * len(numbers)
+    assert not hidden["sentence"].str.contains(r"\d{2,} (deals|sellers|events)").any()
+    attacker = Attacker()
+    rows = table.select(
+        "outcome", "exposure", "specification", "evidence_level", "n", "events", "n_clusters"
+    ).rows()
+    for name, place in (("n", 4), ("events", 5), ("sellers", 6)):
+        attacker.read("effects", name, [(row[:3], row[place]) for row in rows])
+    for row in rows:
+        for part in ("events", "sellers"):
+            attacker.at_most([("effects", part, *row[:3])], [("effects", "n", *row[:3])])
+        for other in rows:
+            # the same deals, with more known of them
+            if other[:2] == row[:2] and other[3] < row[3] and HEADLINE not in (row[2], other[2]):
+                attacker.at_most([("effects", "n", *row[:3])], [("effects", "n", *other[:3])])
+    wanted = {
+        ("effects", "n", *row): 10.0 for row in hidden.select("outcome", "exposure", "specification").rows()
+    }
+    assert all(high - low >= 10 - 1e-3 for low, high in attacker.bound(wanted).values())
 
 
 def test_one_row_is_what_its_columns_say(table) -> None:

@@ -11,9 +11,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from assets.company import Company
-from assets.evidence.incentive_value import incentive_value
+from assets.evidence.incentive_value import incentive_value, value_tiers
 from assets.evidence.marginal_value import value_moves
-from assets.evidence.value_accounts import split_over_tiers
+from assets.evidence.value_accounts import AMOUNTS, split_over_tiers
 from expectations.contracts import TABLES
 from tests.acceptance.designs import assign_sellers, draw_sales
 
@@ -188,6 +188,29 @@ def test_a_plan_that_other_tables_hide_is_hidden_here(value) -> None:
     outcomes, credits_ = forty()
     outcomes += [outcome(100 + i, plan_id="S", rep_id="z", mature_365d=False) for i in range(3)]
     assert value(outcomes, credits_)["suppressed"].to_list() == [True]
+
+
+def test_a_small_row_does_not_follow_from_the_deals_of_its_plan_or_tier() -> None:
+    """Three deals of plan P lie in tier 3. `churn_by_incentive` tells how many mature deals P and tier 3 have, so one row beside them
+    is hidden in both; and that those do not follow, one in their tier and plan."""
+    sizes = {("P", 1): 40, ("P", 2): 20, ("P", 3): 3, ("Q", 1): 60, ("Q", 2): 50, ("Q", 3): 45}
+    places = [place for place, n in sizes.items() for _ in range(n)]
+    rows = pl.DataFrame(
+        {
+            "opportunity_id": [f"o{i}" for i in range(len(places))],
+            "account_id": [f"a{i}" for i in range(len(places))],
+            "rep_id": [f"r{i % 6}" for i in range(len(places))],
+            "plan_id": [plan for plan, _ in places],
+            "tier": [tier for _, tier in places],
+        }
+    ).with_columns(pl.lit(100, pl.Int64).alias(name) for name in AMOUNTS)
+    nothing = pl.DataFrame(schema={"dimension": pl.String, "value": pl.String})
+    table = value_tiers(rows, nothing, "USD").collect()
+    hidden = set(table.filter("suppressed").select("plan_id", "tier").iter_rows())
+    assert hidden == {("P", 3), ("P", 2), ("Q", 3), ("Q", 2)}
+    assert table.filter("suppressed").select(pl.col("n", "bookings", "net_value").is_null().all()).row(0) == (
+        (True,) * 3
+    )
 
 
 def test_row_order_moves_nothing(value) -> None:

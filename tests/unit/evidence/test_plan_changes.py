@@ -134,6 +134,25 @@ def test_few_sellers_are_hidden_and_nobody_to_compare_with_is_said(
     assert "no_within_variation" in str(row(alone, "churn_180d", "average")["warnings"])
 
 
+def test_a_small_kind_of_move_does_not_follow_from_the_others(frame_of: FrameOf, company: Company) -> None:
+    """Of 36 moves, 20 are of one kind, 12 of another, 4 of a third: the 12 are hidden with the 4, all moves and the 20 are told."""
+    deals, plans = make_firm(1, frame_of, gain=0.1, moved=36)
+    number = pl.col("rep_id").str.slice(1).cast(pl.Int64)
+    to = pl.when(number < 4).then(pl.lit("FEW")).when(number < 16).then(pl.lit("SOME")).otherwise("plan_id")
+    second = pl.when(pl.col("version") == 2).then(to).otherwise("plan_id")
+    found = estimate_plan_changes(deals, plans.with_columns(plan_id=second), company)
+    averages = found.filter((pl.col("term") == "average") & (pl.col("outcome") == "churn_180d"))
+    assert dict(averages.select("plan_change", "n_treated").iter_rows()) == {
+        "all": 36,
+        "AE 1 > AE 2": 20,
+        "AE 1 > SOME 2": None,
+        "AE 1 > FEW 2": None,
+    }
+    assert found.filter("suppressed").select(pl.col("estimate", "n", "n_accounts").is_null().all()).row(
+        0
+    ) == ((True,) * 3)
+
+
 def test_rare_events_give_no_estimate(frame_of: FrameOf, company: Company) -> None:
     found = row(estimate_plan_changes(*make_firm(1, frame_of, gain=0.1), company), "refund_180d", "average")
     assert found["estimate"] is None

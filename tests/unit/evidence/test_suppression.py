@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from assets.evidence.dimensions import state_equations
-from assets.evidence.suppression import Additive, add_seasons, blank, hide_small_cells
+from assets.evidence.protection import Additive, Relation
+from assets.evidence.seasons import add_seasons
+from assets.evidence.suppression import blank, hide_small_cells
 
 KEY = ["dimension", "value"]
 
@@ -168,6 +170,70 @@ def test_what_another_table_shows_protects_nothing() -> None:
     assert set(marked.filter("suppressed")["value"]) == {"small", "mid"}
     alone = frame.filter(pl.col("value").is_in(["all", "small"]))
     assert hide_small_cells(alone, state_equations(alone), KEY)["suppressed"].to_list() == [False, True]
+
+
+def test_where_the_parts_have_nothing_the_total_is_hidden() -> None:
+    """All eight months are those of the small cell: the other parts, hidden or not, leave it no more than the total says."""
+    frame = pl.DataFrame(
+        [("all", "all", 50, 400, 8), ("segment", "small", 2, 3, 8), ("segment", "mid", 9, 30, 0), ("segment", "big", 40, 367, 0)],
+        schema=[*KEY, "n_sellers", "n_accounts", "months"],
+        orient="row",
+    )  # fmt: skip
+    marked = hide_small_cells(frame, state_equations(frame), KEY, additive=[Additive("months")])
+    assert set(marked.filter("suppressed")["value"]) == {"all", "small", "mid"}
+
+
+def hidden_by_sums(*, relations: tuple[Relation, ...] = (), tie: bool = False) -> set[str]:
+    """A small cell whose three deals are two of one kind, which add up over one set of cells, and one of another, over another set."""
+    frame = pl.DataFrame(
+        [
+            ("small", 2, 3, 2, 1),
+            ("p", 9, 50, 0, 50),
+            ("q", 9, 50, 50, 0),
+            ("big", 9, 200, 100, 100),
+            ("ones", 9, 300, 102, 198),
+            ("others", 9, 300, 199, 101),
+        ],
+        schema=["value", "n_sellers", "n_accounts", "one", "other"],
+        orient="row",
+    ).with_columns(n="n_accounts")
+    sums = [("one", "small", False), ("one", "p", False), ("one", "big", False), ("one", "ones", True)]
+    sums += [
+        ("other", "small", False),
+        ("other", "q", False),
+        ("other", "big", False),
+        ("other", "others", True),
+    ]
+    equations = pl.DataFrame(sums, schema=["equation", "value", "is_total"], orient="row").with_columns(
+        family="equation", number=pl.lit(None, pl.String)
+    )
+    if tie:  # everybody sees that the deals of the small cell are so many fewer than the ones of the big cell
+        ties = [("tie", "small", "n", False), ("tie", "big", "one", True)]
+        rows = pl.DataFrame(ties, schema=["equation", "value", "number", "is_total"], orient="row")
+        equations = pl.concat([equations, rows.with_columns(family="equation").select(equations.columns)])
+    additive = [
+        Additive("n", families=("none",)),
+        Additive("one", is_size=False, families=("one",)),
+        Additive("other", is_size=False, families=("other",)),
+    ]
+    marked = hide_small_cells(frame, equations, ["value"], additive=additive, relations=relations)
+    return set(marked.filter("suppressed")["value"])
+
+
+def test_a_number_that_others_bound_is_protected_from_them() -> None:
+    """Of the small cell and p there are two ones, of it and q one other: so it has three deals at most, though no sum says so."""
+    assert hidden_by_sums() == {"small", "p", "q"}
+    both = Relation(("one", "other"), ("n",), is_equal=True)
+    assert hidden_by_sums(relations=(both,)) == {"small", "p", "q", "big"}
+    at_least = Relation(("one", "other"), ("n",))
+    assert hidden_by_sums(relations=(at_least,)) == {"small", "p", "q"}
+    at_most = Relation(("n",), ("one", "other"), times=2)
+    assert hidden_by_sums(relations=(at_most,)) == {"small", "p", "q", "big"}
+
+
+def test_a_number_of_another_cell_that_tells_it_is_hidden() -> None:
+    """Of the big cell and the two hidden beside it there are 102 ones: so their sum is hidden with it."""
+    assert hidden_by_sums(tie=True) == {"small", "p", "q", "big", "ones"}
 
 
 def test_seasons_say_what_quarters_add_up_to() -> None:

@@ -22,7 +22,9 @@ def features(books: Books) -> dict[int, dict[str, Any]]:
     ).collect()  # fmt: skip
     assert made.schema == PLAN_FEATURES.schema
     for rule in PLAN_FEATURES.rules:
-        assert not hide_few_sellers(made.lazy()).collect().select(rule.broken.any()).item(), rule.name
+        assert not hide_few_sellers(made.lazy(), t.plans).collect().select(rule.broken.any()).item(), (
+            rule.name
+        )
     return {row["tier"]: row for row in made.iter_rows(named=True)}
 
 
@@ -161,7 +163,7 @@ def test_what_follows_from_four_sellers_quotas_is_hidden_and_the_plans_own_terms
         made = describe_plans(
             t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
         )  # fmt: skip
-        return hide_few_sellers(made).collect().sort("tier").row(1, named=True)
+        return hide_few_sellers(made, t.plans).collect().sort("tier").row(1, named=True)
 
     four, five = firm(), firm()
     five.seller("e", "plan", "250000", target_incentive="20000")
@@ -183,3 +185,23 @@ def test_what_follows_from_four_sellers_quotas_is_hidden_and_the_plans_own_terms
     assert None not in {shown[name] for name in of_people}
     terms = ("from_attainment", "rate", "tier_method", "is_accelerator", "has_cap", "revenue_weight_share")
     assert [hidden[name] for name in terms] == [shown[name] for name in terms]
+
+
+def test_how_many_sellers_a_hidden_plan_has_does_not_follow_from_the_others() -> None:
+    """`value_drift` tells how many sellers there are. Of twelve, five and six are told to be on plans: so four are on the last one."""
+    books = firm()
+    for name, sellers in (("five", 5), ("six", 6)):
+        books.plan(name, P)
+        for number in range(sellers):
+            books.seller(f"{name}{number}", name, "100000", target_incentive="20000")
+    t = books.tables()
+    made = describe_plans(
+        t.plans, t.plan_components, t.plan_tiers, t.plan_assignments, t.quotas, t.spiffs, t.reps, t.company
+    )  # fmt: skip
+    shown = hide_few_sellers(made, t.plans).collect().unique("plan_id").sort("plan_id")
+    assert shown.select("plan_id", "suppressed", "n_sellers").rows() == [
+        ("five", False, None),
+        ("plan", True, None),
+        ("six", False, 6),
+    ]
+    assert shown["median_quota_amount"].is_null().to_list() == [False, True, False]
