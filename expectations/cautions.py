@@ -26,7 +26,7 @@ class Caution(StrEnum):
 MEANINGS: dict[Caution, str] = {
     Caution.FEW_CLUSTERS: "fewer than 40 sellers, or at level 4 fewer than 20 on a side: how much sellers differ is itself uncertain, and with it the interval",
     Caution.FEW_EVENTS: "fewer than 20 events: no estimate is shown",
-    Caution.IMMATURE_COHORT: "less than 80 % of the deals could have been watched to the horizon",
+    Caution.IMMATURE_COHORT: "less than 80 % of the cohort could have been watched to the horizon",
     Caution.TIMING_NOT_SEPARABLE: "the three within-seller rows do not agree on the sign: incentive and the time left in the pay period can't be told apart",
     Caution.NO_WITHIN_VARIATION: "the exposure does not vary where this comparison would need it to: no estimate",
     Caution.SEPARATED: "an infinite ratio would fit best: no estimate",

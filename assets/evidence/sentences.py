@@ -65,6 +65,16 @@ class Found:
     noun: str
 
 
+SLOWER: Final = " (below 1: it waits longer)"
+_PREVENTING: Final = (
+    Caution.FEW_EVENTS,
+    Caution.NO_WITHIN_VARIATION,
+    Caution.SEPARATED,
+    Caution.FEW_CLUSTERS,
+)
+"""What can leave a row without a number; whatever else is to be feared comes after it."""
+
+
 def say(
     outcome: Outcome,
     exposure: Exposure,
@@ -81,9 +91,10 @@ def say(
     if not specification.winsorised:
         held += ", the most extreme exposures not cut"
     opening = f"{PLACEBO[specification.placebo].capitalize()}. " if specification.placebo else ""
-    who = "Deals" if found.noun == "deals" else f"{found.noun.capitalize()} on deals"
-    subject = f"{who} closed {exposure.words}{AS_IF.get(specification.placebo, '')}"
-    happened = outcome.words
+    which = "of customers" if exposure.of_owner else "on deals closed"
+    who = "Deals closed" if found.noun == "deals" else f"{found.noun.capitalize()} {which}"
+    subject = f"{who} {exposure.words}{AS_IF.get(specification.placebo, '')}"
+    happened = outcome.words + (SLOWER if outcome.hop else "")
     if specification.placebo == "outcome_before_sale":
         happened = happened.replace("within 180 days", "in the 180 days before the close")
     verb = f"had {found.ratio:.2f}x the {what} of {happened} (95 % CI {found.lo:.2f} to {found.hi:.2f})"
@@ -108,7 +119,11 @@ def _list(words: list[str]) -> str:
 
 def say_nothing(outcome: Outcome, exposure: Exposure, cautions: Collection[Caution]) -> str:
     """Why a row has no number."""
-    why = "; ".join(MEANINGS[c] for c in sorted(cautions)) or "it can't be estimated from what there is"
+    first = [c for c in _PREVENTING if c in cautions]
+    why = (
+        "; ".join(MEANINGS[c] for c in [*first, *sorted(set(cautions) - set(first))])
+        or "it can't be estimated from what there is"
+    )
     return f"No number for {outcome.words} {exposure.contrast}: {why}."
 
 

@@ -72,19 +72,12 @@ OUTCOMES: Final = (
     Outcome("complaint_180d", "complaints within 180 days", 180, repeats=True, reported=True),
     Outcome("refund_180d", "refunds within 180 days", 180),
     Outcome("clawback_180d", "clawed-back commission within 180 days", 180),
-    Outcome(
-        "feedback_lag",
-        "being written down (below 1: it waits longer)",
-        180,
-        reported=True,
-        timed=True,
-        hop="captured",
-    ),
+    Outcome("feedback_lag", "being written down", 180, reported=True, timed=True, hop="captured"),
 )
 """A `feedback_lag` ratio below 1 is slower: feedback waits longer to be written down."""
 
 HOP_OUTCOMES: Final = tuple(
-    Outcome(f"feedback_lag_{hop}", f"{words} (below 1: it waits longer)", 180, reported=True, timed=True, hop=hop)
+    Outcome(f"feedback_lag_{hop}", words, 180, reported=True, timed=True, hop=hop)
     for hop, words in (
         ("triaged", "being triaged once written down"),
         ("decided", "being decided on once triaged"),
@@ -105,7 +98,7 @@ class Exposure:
         column: of `deal_outcomes`.
         step: difference that the ratio is for, in the column's unit.
         contrast: the step in a scale: "per ...".
-        words: the step in a sentence: "deals closed ... had".
+        words: the step in a sentence: "deals closed ... had"; of an owner: "customers ... had".
         is_pay: whether it needs commission data.
         of_owner: whether it is that of the customer's owner at the time, who then takes the seller's place.
     """
@@ -130,7 +123,7 @@ EXPOSURES: Final = (
 )  # fmt: skip
 
 OWNER_EXPOSURES: Final = (
-    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr in the month before", "with customers whose owner had +10 pp higher marginal commission in the month before", is_pay=True, of_owner=True),
+    Exposure("owner_emcr", "owner_emcr", 0.10, "per +10 pp owner emcr in the month before", "whose owner had +10 pp higher marginal commission in the month before", is_pay=True, of_owner=True),
 )  # fmt: skip
 """Of what is said, not of deals: how the one who should have heard it, or passed it on, was paid: in the month before, for how much the month
 itself will have paid nobody knows on its first days."""

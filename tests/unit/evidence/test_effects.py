@@ -206,7 +206,7 @@ def test_no_event_is_no_estimate_and_says_so(table) -> None:
         0,
         "few_events",
     )
-    assert "fewer than 20 events" in found["sentence"]
+    assert re.match(r"No number for [^:(]+: fewer than 20 events", found["sentence"])
 
 
 def test_every_sentence_claims_no_more_than_its_level(table) -> None:
@@ -390,9 +390,7 @@ def test_how_the_owner_was_paid_when_it_was_said_and_how_the_seller_was_are_told
     found = row(tables[0], "feedback_lag", SEPARATION[0], "owner_emcr")
     assert found["scale"] == "hazard ratio per +10 pp owner emcr in the month before"
     assert (found["test_family"], found["n_clusters"]) == ("secondary", 45)
-    assert (
-        "Pieces of feedback on deals closed with customers whose owner had +10 pp higher" in found["sentence"]
-    )
+    assert "Pieces of feedback of customers whose owner had +10 pp higher" in found["sentence"]
 
 
 def test_an_owner_says_nothing_of_outcomes_of_deals(frame_of, known) -> None:
