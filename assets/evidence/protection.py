@@ -7,7 +7,7 @@ must not be able to place a size of a small cell more closely than the size of a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -120,6 +120,30 @@ def list_secrets(
         yield _state_secrets(sized, members, ties.clear(), alone, ())
 
 
+@dataclass(slots=True)
+class _Sheet:
+    """Numbers one after the other, each with its place, and what holds between places.
+
+    Attributes:
+        values: the truth, piece by piece.
+        stated: equations, rows of `equation` (its name), `_cell` (a place), `is_total`, `times`.
+    """
+
+    values: list[np.ndarray]
+    stated: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The first place that is free."""
+        return sum(map(len, self.values))
+
+    def state(self, equations: pl.DataFrame) -> None:
+        """Take in equations; without `times` everything counts once."""
+        if "times" not in equations.columns:
+            equations = equations.with_columns(times=pl.lit(1.0))
+        self.stated.append(equations.select("equation", _c("_cell").cast(pl.Int64), "is_total", "times"))
+
+
 def _state_secrets(
     sized: pl.DataFrame,
     members: pl.DataFrame,
@@ -129,107 +153,91 @@ def _state_secrets(
 ) -> Secrets:
     size = len(sized)
     first = {number.name: place * size for place, number in enumerate(additive)}
-    values = [sized[number.name].fill_null(0).cast(pl.Float64).to_numpy() for number in additive]
-    stated = [
-        (members.filter(_c("family").is_in(number.families)) if number.families else members).select(
-            pl.format("{}\t{}", pl.lit(number.name), "equation").alias("equation"),
-            _c("_cell").cast(pl.Int64) + first[number.name],
-            "is_total",
-        )
-        for number in additive
-        if not number.is_distinct
-    ]
+    sheet = _Sheet([sized[number.name].fill_null(0).cast(pl.Float64).to_numpy() for number in additive])
     for number in additive:
+        inside = members.filter(_c("family").is_in(number.families)) if number.families else members
+        named = inside.with_columns(pl.format("{}\t{}", pl.lit(number.name), "equation").alias("equation"))
         if number.is_distinct:
-            inside = members.filter(_c("family").is_in(number.families)) if number.families else members
-            bounds, left = _bound_people(inside, values[first[number.name] // size], sum(map(len, values)))
-            stated.append(
-                bounds.with_columns(
-                    pl.format("{}\t{}", pl.lit(number.name), "equation").alias("equation"),
-                    # what is left over has its own places
-                    _cell=pl.when("is_left").then("_cell").otherwise(_c("_cell") + first[number.name]),
-                ).drop("is_left")
-            )
-            values.append(left)
-    stated.append(
-        ties.select(
-            "equation",
-            _c("_cell").cast(pl.Int64) + _c("number").replace_strict(first, return_dtype=pl.Int64),
-            "is_total",
-        )
-    )
-    stated = [frame.with_columns(times=pl.lit(1.0)) for frame in stated]
+            _state_people(sheet, named, first[number.name], size)
+        else:
+            sheet.state(named.with_columns(_c("_cell").cast(pl.Int64) + first[number.name]))
+    of_number = _c("number").replace_strict(first, return_dtype=pl.Int64)
+    sheet.state(ties.with_columns(_c("_cell").cast(pl.Int64) + of_number))
     for place, relation in enumerate(relations):
-        sides = [(name, 1.0, False) for name in relation.parts]
-        sides += [(name, relation.times, True) for name in relation.whole]
-        terms = [(first[name], times, is_total) for name, times, is_total in sides]
-        if not relation.is_equal:
-            rest = sum(
-                values[at // size] * times * (1.0 if is_total else -1.0) for at, times, is_total in terms
-            )
-            terms.append((sum(map(len, values)), 1.0, False))
-            values.append(np.maximum(rest, 0.0))
-        stated += [
-            pl.select(
-                equation=pl.format("relation {}\t{}", place, pl.int_range(size)),
-                _cell=pl.int_range(size, dtype=pl.Int64) + at,
-                is_total=pl.lit(is_total),
-                times=pl.lit(times, pl.Float64),
-            )
-            for at, times, is_total in terms
-        ]
-    small = np.flatnonzero(sized["_small"].to_numpy())
-    asked, needed = [], []
-    for number, true in zip(additive, values, strict=False):
-        if number.is_distinct:
-            continue
-        cells = np.flatnonzero(sized[number.of].fill_null(value=False).to_numpy()) if number.of else small
-        mine = cells if number.is_size else cells[true[cells] > 0]
-        width = width_to_keep(true[mine], is_size=number.is_size, least=number.least)
-        if number.width:
-            said = sized[number.width].cast(pl.Float64).to_numpy()[mine]
-            width = np.where(np.isnan(said), width, said)
-        asked.append(mine + first[number.name])
-        needed.append(width)
-    truth = np.concatenate(values)
+        _state_relation(sheet, f"relation {place}", relation, first, size)
+    asked = [_ask(sized, number, sheet.values[first[number.name] // size]) for number in additive]
+    truth = np.concatenate(sheet.values)
     return Secrets(
-        sums=state_sums(pl.concat(stated), truth.size),
+        sums=state_sums(pl.concat(sheet.stated), truth.size),
         values=truth,
         cells=size,
         numbers=len(additive),
         known=sized["_known"].to_numpy(),
-        asked=np.concatenate(asked),
-        needed=np.concatenate(needed),
+        asked=np.concatenate([cells + at for (cells, _), at in zip(asked, first.values(), strict=True)]),
+        needed=np.concatenate([needed for _, needed in asked]),
         seen=Ranges.start(truth),
     )
 
 
-def _bound_people(members: pl.DataFrame, people: np.ndarray, start: int) -> tuple[pl.DataFrame, np.ndarray]:
-    """Equations of people who may stand in several parts, with what is left over in each as further numbers from place `start`.
+def _state_people(sheet: _Sheet, members: pl.DataFrame, start: int, size: int) -> None:
+    """People may stand in several parts: each part is no more than the total, all together are no less.
 
-    Returns:
-        `equation`, `_cell`, `is_total`, `is_left` (whether `_cell` is the place of such a number); and those numbers.
+    What is left over in each such sentence is a further number of the sheet. The people of a cell stand `start` places behind it.
     """
-    held = members.select("equation", _c("_cell").cast(pl.Int64), "is_total").with_columns(
-        people=pl.Series(people[members["_cell"].to_numpy()]), is_left=pl.lit(value=False)
+    people = sheet.values[start // size]
+    held = members.select(
+        "equation",
+        "is_total",
+        _cell=_c("_cell").cast(pl.Int64) + start,
+        people=pl.Series(people[members["_cell"].to_numpy()]),
     )
     signed = pl.when("is_total").then(-_c("people")).otherwise("people")
     over = held.group_by("equation", maintain_order=True).agg(left=signed.sum())
     totals = held.filter("is_total").select("equation", total="_cell", of_total="people")
     under = held.filter(~_c("is_total")).join(totals, on="equation", maintain_order="left")
     named = pl.format("{}\t{}", "equation", "_cell").alias("equation")
-    rest = pl.int_range(pl.len(), dtype=pl.Int64) + start
-    columns = ["equation", "_cell", "is_total", "is_left"]
-    facts = {"is_left": pl.lit(value=True)}
-    frames = [
-        held.select(columns),
-        over.select("equation", _cell=rest, is_total=pl.lit(value=True), **facts),
-        under.select(named, "_cell", is_total=pl.lit(value=False), is_left=pl.lit(value=False)),
-        under.select(named, _cell="total", is_total=pl.lit(value=True), is_left=pl.lit(value=False)),
-        under.select(named, _cell=rest + len(over), is_total=pl.lit(value=False), **facts),
-    ]
+    rest = pl.int_range(pl.len(), dtype=pl.Int64) + sheet.end
+    sheet.state(held)
+    sheet.state(over.select("equation", _cell=rest, is_total=pl.lit(value=True)))
+    sheet.state(under.select(named, "_cell", is_total=pl.lit(value=False)))
+    sheet.state(under.select(named, _cell="total", is_total=pl.lit(value=True)))
+    sheet.state(under.select(named, _cell=rest + len(over), is_total=pl.lit(value=False)))
     left = np.concatenate([over["left"].to_numpy(), (under["of_total"] - under["people"]).to_numpy()])
-    return pl.concat(frame.select(columns) for frame in frames), np.maximum(left, 0.0)
+    sheet.values.append(np.maximum(left, 0.0))
+
+
+def _state_relation(sheet: _Sheet, name: str, relation: Relation, first: dict[str, int], size: int) -> None:
+    """The same equation in every cell; where the parts come to no more, what is left over is a further number."""
+    terms = [(first[part], 1.0, False) for part in relation.parts]
+    terms += [(first[whole], relation.times, True) for whole in relation.whole]
+    if not relation.is_equal:
+        signed = [sheet.values[at // size] * (times if is_total else -times) for at, times, is_total in terms]
+        terms.append((sheet.end, 1.0, False))
+        sheet.values.append(np.maximum(sum(signed), 0.0))
+    for at, times, is_total in terms:
+        cell = pl.int_range(size, dtype=pl.Int64)
+        sheet.state(
+            pl.select(
+                equation=pl.format("{}\t{}", pl.lit(name), cell),
+                _cell=cell + at,
+                is_total=pl.lit(is_total),
+                times=pl.lit(times, pl.Float64),
+            )
+        )
+
+
+def _ask(sized: pl.DataFrame, number: Additive, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cells whose number is protected, and how far apart the limits of each must stay."""
+    if number.is_distinct:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    marked = sized[number.of].fill_null(value=False) if number.of else sized["_small"]
+    cells = np.flatnonzero(marked.to_numpy())
+    mine = cells if number.is_size else cells[values[cells] > 0]
+    width = width_to_keep(values[mine], is_size=number.is_size, least=number.least)
+    if number.width:
+        said = sized[number.width].cast(pl.Float64).to_numpy()[mine]
+        width = np.where(np.isnan(said), width, said)
+    return mine, width
 
 
 def width_to_keep(values: np.ndarray, *, is_size: bool, least: int = MIN_ACCOUNTS) -> np.ndarray:
