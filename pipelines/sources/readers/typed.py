@@ -39,6 +39,7 @@ def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
         with pq.ParquetFile(path) as file:
             records, groups = file.metadata.num_rows, file.metadata.num_row_groups
             names = file.schema_arrow.names
+            _require_sizes(file.metadata)
         is_torn = groups > _MANY_GROUPS and records < groups * _ROWS_OF_A_GROUP
         if is_torn:
             prove(names)
@@ -61,6 +62,15 @@ def read_parquet(path: Path, name: str, limit: int | None = None) -> SourceFile:
         return rows_as_json(shown, numbers, [column for column in schema if not _is_sound(prove, column)])
 
     return SourceFile(name, tuple(schema), shown, records, raw, typed=True, prove=prove)
+
+
+def _require_sizes(footer: pq.FileMetaData) -> None:
+    """Raise ValueError where a chunk is said to be smaller than nothing: Arrow lets that pass, and polars panics over it."""
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        for column in range(group.num_columns):
+            if group.column(column).total_compressed_size < 0:
+                raise ValueError(f"a column of row group {number} has a negative size")
 
 
 def decode_with_arrow(path: Path, columns: Sequence[str], limit: int | None = None) -> None:

@@ -126,3 +126,32 @@ def test_a_file_whose_pages_carry_checksums_is_held_to_them(tmp_path: Path) -> N
     path.write_bytes(data)
     with pytest.raises(UnreadableError, match="damaged Parquet data"):
         decode_with_arrow(path, ["n"])
+
+
+def test_a_chunk_smaller_than_nothing_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.parquet"
+    data = bytearray(write(path))
+    with pq.ParquetFile(path) as file:
+        chunk = file.metadata.row_group(7).column(1)
+    # of a chunk's metadata in the footer: total_uncompressed_size, total_compressed_size, then data_page_offset; a number is
+    # written as twice itself, and one more makes it negative (Thrift compact protocol)
+    sizes = (chunk.total_uncompressed_size, chunk.total_compressed_size)
+    written = (
+        b"".join(b"\x16" + _varint(2 * size) for size in sizes)
+        + b"\x26"
+        + _varint(2 * chunk.data_page_offset)
+    )
+    at = data.rindex(written)  # the footer; a copy stands behind the chunk
+    data[at + 1 + len(_varint(2 * sizes[0])) + 1] |= 1
+    path.write_bytes(data)
+    with pytest.raises(UnreadableError, match="negative size"):
+        read_parquet(path, path.name)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(pl.exceptions.PanicException):
+        pl.read_parquet_schema(path)
+    assert "panicked" in capfd.readouterr().err
+
+
+def _varint(number: int) -> bytes:
+    head, rest = number & 0x7F, number >> 7
+    return bytes([head | 0x80]) + _varint(rest) if rest else bytes([head])
